@@ -1,0 +1,1 @@
+"""What exists: pure data, no I/O."""

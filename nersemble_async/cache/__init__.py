@@ -1,0 +1,1 @@
+"""Where bytes rest: part files, journals, records."""

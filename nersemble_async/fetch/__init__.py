@@ -1,0 +1,1 @@
+"""How bytes arrive: plan, ranges, transfers, retries, evidence."""

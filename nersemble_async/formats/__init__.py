@@ -1,0 +1,1 @@
+"""Bytes ↔ arrays: plain blocking functions, no async."""

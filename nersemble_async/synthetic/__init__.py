@@ -1,0 +1,1 @@
+"""A small, geometrically consistent stand-in for the licensed data."""

@@ -1,0 +1,32 @@
+"""Blocking work in threads: one limiter, one way in.
+
+A unit of work stays short (a MiB, a frame): a thread is never abandoned on cancellation, so
+nothing is closed under a running call, and a cancelled task waits for its unit to end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+import anyio
+import anyio.to_thread
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+def make_limiter(threads: int | None = None) -> anyio.CapacityLimiter:
+    """A limiter for one run; made inside the event loop and passed to every `run_blocking`."""
+    return anyio.CapacityLimiter(threads if threads is not None else (os.cpu_count() or 1) + 2)
+
+
+async def run_blocking(
+    limiter: anyio.CapacityLimiter, function: Callable[[*Args], T], *args: *Args
+) -> T:
+    """Call ``function(*args)`` in a worker thread and return what it returns.
+
+    Cancellation is delivered after the function has returned (its result is then dropped).
+    """
+    return await anyio.to_thread.run_sync(function, *args, limiter=limiter)

@@ -27,7 +27,7 @@ def env_file_path() -> Path:
 
 
 def parse_bytes(text: str) -> int:
-    """``50M`` → 50,000,000; ``4GiB`` → 4 · 2³⁰. K, M, G, T; ``i`` for binary; ``B``, ``/s`` allowed.
+    """``50M`` → 50,000,000; ``4GiB`` → 4 · 2³⁰. K, M, G, T, with ``i`` binary; ``B/s`` may follow.
 
     Raises:
         ValueError: not a size.
@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     retries: int = Field(default=6, ge=0, le=100)
     """Tries in a row without progress, after the first, before a file is given up."""
 
+    retry_base_seconds: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """The first wait is drawn from 0 to this, then 0 to twice it, … (full jitter, up to 60 s)."""
+
     checksums: Path | None = None
     """A file in sha256sum's form, paths relative to the root."""
 
@@ -110,7 +113,7 @@ class Settings(BaseSettings):
         """
         known = {name: value for name, value in given.items() if value is not None}
         try:
-            return cls(_env_file=env_file_path(), **known)  # type: ignore[arg-type]
+            return cls(_env_file=env_file_path(), **known)  # type: ignore[arg-type,call-arg]
         except ValidationError as error:
             problems = "; ".join(
                 f"NERSEMBLE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
@@ -141,7 +144,8 @@ def store_benchmark_url(url: str) -> Path:
     path = env_file_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     old = path.read_text("utf-8").splitlines() if path.exists() else []
-    kept = [line for line in old if not re.match(r"\s*(export\s+)?NERSEMBLE_BENCHMARK_URL\s*=", line)]
+    ours = re.compile(r"\s*(export\s+)?NERSEMBLE_BENCHMARK_URL\s*=")
+    kept = [line for line in old if not ours.match(line)]
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)

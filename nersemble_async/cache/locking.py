@@ -1,0 +1,79 @@
+"""Advisory file locks that die with their process, on one machine and over NFS.
+
+``flock`` is used: since Linux 2.6.12 an NFS client turns it into a lock at the server, and the
+kernel lets go of it when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nersemble_async.errors import CacheError, CacheLockedError
+
+_UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
+
+
+def _flock(descriptor: int, operation: int, name: str) -> None:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        locked = True
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            raise CacheError(
+                f"{name}: this file system offers no file locks ({os.strerror(error.errno)}), so "
+                "two processes could write one file. Put the root on another file system, or "
+                "mount this one with locks (Lustre: -o flock)"
+            ) from error
+        raise
+    else:
+        return
+    if locked:
+        raise CacheLockedError(f"{name} is being written by another process")
+
+
+def open_locked(path: Path) -> int:
+    """Open ``path`` for reading and writing (created if missing) and lock it exclusively.
+
+    Returns:
+        A descriptor; closing it lets go of the lock.
+
+    Raises:
+        CacheLockedError: another live process holds it.
+        CacheError: the file system has no locks.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path.name)
+            # Its last holder may have renamed or removed the file between our open and lock.
+            if _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    mine = os.fstat(descriptor)
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
+
+
+@contextmanager
+def append_lock(descriptor: int) -> Iterator[None]:
+    """Hold the exclusive lock on an open log while one record is appended (microseconds)."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,0 +1,356 @@
+"""One file on its way in: part file, journal, running sha-256, and the rename at the end.
+
+Every method blocks and is meant for a worker thread; none takes longer than about a MiB of work
+needs, except `sync`. Several threads may call `write` at once for disjoint ranges.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nersemble_async.cache.block_checksums import (
+    BLOCK_BYTES,
+    block_checksum,
+    block_count,
+    pack_checksums,
+)
+from nersemble_async.cache.extents import ByteRange, ExtentSet
+from nersemble_async.cache.journal import (
+    JournalExtent,
+    RemoteIdentity,
+    extent_line,
+    header_line,
+    read_journal,
+)
+from nersemble_async.cache.locking import open_locked
+from nersemble_async.errors import DiskFullError
+
+_CATCH_UP_BYTES = 4 * BLOCK_BYTES
+_MAX_BUFFERS = 1024  # IOV_MAX
+
+
+class PartialFile:
+    """A part file that this process alone may write; a context manager that keeps its state.
+
+    Leaving it without `publish` keeps what was received for a later run (nothing received: no
+    trace is left).
+
+    Raises:
+        CacheLockedError: on construction, another live process writes this file.
+    """
+
+    def __init__(self, part: Path, journal: Path) -> None:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        self._part = part
+        self._journal = journal
+        self._descriptor = open_locked(part)
+        self._journal_descriptor: int | None = None
+        self._lock = threading.Lock()
+        self._hash_lock = threading.Lock()
+        self._published = False
+        self._claims: list[JournalExtent] = []
+        self.identity: RemoteIdentity | None = None
+        self._clear()
+        claimed = read_journal(journal)
+        if claimed is None:
+            os.ftruncate(self._descriptor, 0)
+        else:
+            self.identity, claims = claimed
+            # Taken from the end: in the order of the file, so that hashing follows along.
+            self._claims = sorted(claims, key=lambda claim: claim.start, reverse=True)
+
+    def _clear(self) -> None:
+        self.identity = None
+        self._present = ExtentSet()
+        self._block_checksums: dict[int, str] = {}
+        self._sha256 = hashlib.sha256()
+        self._hashed_bytes = 0
+
+    # ---- state ------------------------------------------------------------------------------
+
+    @property
+    def present_bytes(self) -> int:
+        """How many bytes are here (after `recheck`)."""
+        with self._lock:
+            return self._present.total_bytes
+
+    def missing(self) -> list[ByteRange]:
+        """What is not here yet, in order.
+
+        Raises:
+            ValueError: the size is not known.
+        """
+        if self.identity is None or self.identity.size_bytes is None:
+            raise ValueError("the size of the file is not known")
+        with self._lock:
+            return self._present.missing(self.identity.size_bytes)
+
+    # ---- resuming -----------------------------------------------------------------------------
+
+    def recheck(self) -> bool:
+        """Read some of what the journal claims (at most 8 MiB) and believe what agrees.
+
+        Returns:
+            Whether there is more to recheck.
+        """
+        budget = 8 * BLOCK_BYTES
+        while self._claims and budget > 0:
+            claim = self._claims.pop()
+            data = os.pread(self._descriptor, claim.stop - claim.start, claim.start)
+            budget -= len(data)
+            if len(data) == claim.stop - claim.start and block_checksum([data]) == claim.checksum:
+                self._take_in(claim, [data])
+        return bool(self._claims)
+
+    def begin(self, identity: RemoteIdentity) -> None:
+        """Start anew for this remote file; whatever was here is void. Takes the room on disk.
+
+        Raises:
+            DiskFullError: the file system has not that much room.
+        """
+        self._clear()
+        self._claims.clear()
+        self._close_journal()
+        self._journal.unlink(missing_ok=True)
+        os.ftruncate(self._descriptor, 0)
+        self.identity = identity
+        if identity.size_bytes is not None:
+            self._check_room(identity.size_bytes)
+
+    def _check_room(self, size_bytes: int) -> None:
+        # posix_fallocate would reserve the room, but glibc emulates it on NFS by writing every
+        # block, and on tmpfs it clears every page; so look first, and handle ENOSPC where it comes.
+        stat = os.fstatvfs(self._descriptor)
+        free_bytes = stat.f_bavail * stat.f_frsize
+        if free_bytes < size_bytes:
+            raise DiskFullError(
+                f"{self._part.name}: {size_bytes:,} bytes are needed, {free_bytes:,} are free"
+            )
+
+    # ---- writing ------------------------------------------------------------------------------
+
+    def write(self, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        """Put ``chunks`` at ``offset``: data, then its journal line. At most one block, inside one.
+
+        Raises:
+            DiskFullError: no room; what was written before stays.
+        """
+        length = sum(map(len, chunks))
+        if length == 0:
+            return
+        if offset // BLOCK_BYTES != (offset + length - 1) // BLOCK_BYTES:
+            raise ValueError("a write must stay inside one block")
+        extent = JournalExtent(offset, offset + length, block_checksum(chunks))
+        try:
+            _write_all(self._descriptor, offset, chunks)
+            self._append_journal(extent)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _disk_full(self._part.name, length, error) from error
+            raise
+        self._take_in(extent, chunks)
+
+    def _append_journal(self, extent: JournalExtent) -> None:
+        with self._lock:
+            if self._journal_descriptor is None:
+                if self.identity is None:
+                    raise ValueError("write before begin")
+                fresh = not self._journal.exists()
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                self._journal_descriptor = os.open(self._journal, flags, 0o666)
+                # After a crash the last line may be torn: a new line ends it.
+                start = header_line(self.identity) if fresh else b"\n"
+                os.write(self._journal_descriptor, start)
+            os.write(self._journal_descriptor, extent_line(extent))
+
+    def _take_in(self, extent: JournalExtent, chunks: Sequence[bytes | memoryview]) -> None:
+        """Account for an extent that is on disk; hash it now if it is next in line."""
+        with self._lock:
+            self._present.add(extent.start, extent.stop)
+            whole_block = extent.stop % BLOCK_BYTES == 0 or extent.stop == self._size()
+            if extent.start % BLOCK_BYTES == 0 and whole_block:
+                self._block_checksums[extent.start] = extent.checksum
+        if self._hash_lock.acquire(blocking=False):
+            try:
+                if self._hashed_bytes == extent.start:
+                    for chunk in chunks:
+                        self._sha256.update(chunk)
+                    self._hashed_bytes = extent.stop
+                self._hash_ahead(_CATCH_UP_BYTES)
+            finally:
+                self._hash_lock.release()
+
+    def _size(self) -> int | None:
+        return None if self.identity is None else self.identity.size_bytes
+
+    def _hash_ahead(self, budget: int) -> None:
+        """Hash what lies on disk behind the hashed prefix (ranges arrive out of order)."""
+        while budget > 0:
+            with self._lock:
+                end = self._present.covered_until(self._hashed_bytes)
+            length = min(end - self._hashed_bytes, BLOCK_BYTES)
+            if length == 0:
+                return
+            data = os.pread(self._descriptor, length, self._hashed_bytes)
+            if len(data) != length:
+                raise OSError(errno.EIO, "the part file is shorter than what was written to it")
+            self._sha256.update(data)
+            self._hashed_bytes += length
+            budget -= length
+
+    # ---- finishing ----------------------------------------------------------------------------
+
+    def hash_rest(self) -> bool:
+        """Hash up to 4 MiB of what is not hashed yet.
+
+        Returns:
+            Whether the sha-256 now covers all present bytes from the start.
+        """
+        with self._hash_lock:
+            self._hash_ahead(_CATCH_UP_BYTES)
+            with self._lock:
+                return self._present.covered_until(self._hashed_bytes) == self._hashed_bytes
+
+    def complete(self, size_bytes: int) -> tuple[str, str]:
+        """sha-256 (hex) of the whole and the packed block checksums; everything must be here.
+
+        Raises:
+            ValueError: bytes are missing, or not hashed yet.
+        """
+        if self._hashed_bytes != size_bytes or self.present_bytes != size_bytes:
+            raise ValueError("the file is not complete")
+        return self._sha256.hexdigest(), pack_checksums(
+            self._checksum_of_block(index, size_bytes) for index in range(block_count(size_bytes))
+        )
+
+    def _checksum_of_block(self, index: int, size_bytes: int) -> str:
+        start = index * BLOCK_BYTES
+        known = self._block_checksums.get(start)
+        if known is None:  # it came in several pieces
+            length = min(BLOCK_BYTES, size_bytes - start)
+            known = block_checksum([os.pread(self._descriptor, length, start)])
+        return known
+
+    def sync(self, size_bytes: int) -> None:
+        """Cut to size and wait until the data is on the disk.
+
+        Raises:
+            DiskFullError: some file systems only notice here.
+        """
+        try:
+            os.ftruncate(self._descriptor, size_bytes)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _disk_full(self._part.name, size_bytes, error) from error
+            raise
+
+    def publish(self, target: Path) -> os.stat_result:
+        """Rename to the final name, durably; to be called after `sync` and verification.
+
+        Returns:
+            The stat of the file under its final name.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._part.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_across(self._part, target)
+            self._part.unlink()
+        sync_folder(target.parent)
+        self._published = True
+        self._journal.unlink(missing_ok=True)
+        return target.stat()
+
+    def quarantine(self, target: Path) -> None:
+        """Move what was received to ``target``, out of the way, and start from nothing."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._part.replace(target)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._descriptor = open_locked(self._part)
+        self._close_journal()
+        self._journal.unlink(missing_ok=True)
+        self._clear()
+
+    # ---- lifetime -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the lock; keep what was received, or leave no trace where that is nothing."""
+        self._close_journal()
+        if self._descriptor < 0:
+            return
+        if not self._published and not self._present and not self._claims:
+            self._part.unlink(missing_ok=True)
+            self._journal.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _close_journal(self) -> None:
+        if self._journal_descriptor is not None:
+            os.close(self._journal_descriptor)
+            self._journal_descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _write_all(descriptor: int, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+    for first in range(0, len(chunks), _MAX_BUFFERS):
+        buffers = [memoryview(chunk) for chunk in chunks[first : first + _MAX_BUFFERS]]
+        while buffers:
+            written = os.pwritev(descriptor, buffers, offset)
+            offset += written
+            while buffers and written >= len(buffers[0]):
+                written -= len(buffers.pop(0))
+            if written:
+                buffers[0] = buffers[0][written:]
+
+
+def _copy_across(source: Path, target: Path) -> None:
+    """For a target on another file system (a linked folder): a hidden copy beside it, renamed."""
+    hidden = target.with_name(f".{target.name}.nersemble_async-partial")
+    try:
+        with source.open("rb") as reader, hidden.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, BLOCK_BYTES)
+            writer.flush()
+            os.fsync(writer.fileno())
+        hidden.replace(target)
+    except BaseException:
+        hidden.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` durable, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _disk_full(name: str, needed_bytes: int, error: OSError) -> DiskFullError:
+    why = os.strerror(error.errno or errno.ENOSPC)
+    return DiskFullError(f"{name}: {why} ({needed_bytes:,} bytes were needed)")

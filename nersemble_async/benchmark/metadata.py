@@ -1,0 +1,265 @@
+"""pydantic models of metadata.json and camera_params.json, and what planners read of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Annotated, NoReturn, Protocol, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from nersemble_async.benchmark.keys import SequenceKey
+from nersemble_async.benchmark.spec import BENCHMARKS, Task
+from nersemble_async.errors import MetadataError
+
+_SHOWN_PROBLEMS = 5
+_LARGEST_TIMESTEP = 99_999
+"""File names have five digits for it."""
+
+
+class TaskMetadata(Protocol):
+    """What a planner asks of a benchmark's metadata, whichever benchmark it is."""
+
+    def timesteps(self, participant_id: int, sequence_name: str) -> Sequence[int]:
+        """The sequence's timesteps, ascending; empty where they are not known."""
+        ...
+
+    def n_frames(self, participant_id: int, sequence_name: str) -> int | None:
+        """Frames in each of the sequence's videos; None where that is not known."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------
+# Field types
+# --------------------------------------------------------------------------------------------
+
+
+def _id_from_json_key(key: object) -> object:
+    """JSON keys are strings: ``"388"`` → 388; anything but plain digits is refused."""
+    if isinstance(key, str):
+        if not (key.isascii() and key.isdigit()) or str(int(key)) != key:
+            raise ValueError("should be a participant's number, such as 388")
+        return int(key)
+    return key
+
+
+def _ascending(timesteps: tuple[int, ...]) -> tuple[int, ...]:
+    """The position of a timestep is its frame in the video: only one order makes sense."""
+    for position, (previous, following) in enumerate(pairwise(timesteps), start=1):
+        if following <= previous:
+            raise ValueError(
+                f"timesteps should ascend without repetition, but [{position}] is {following} "
+                f"after {previous}"
+            )
+    return timesteps
+
+
+def _world_2_cam_last_row(matrix: Matrix4x4) -> Matrix4x4:
+    if any(abs(value - wanted) > 1e-6 for value, wanted in zip(matrix[3], (0, 0, 0, 1), strict=True)):
+        raise ValueError(f"the last row should be 0 0 0 1, not {' '.join(map(str, matrix[3]))}")
+    return matrix
+
+
+ParticipantId = Annotated[int, BeforeValidator(_id_from_json_key)]
+Timestep = Annotated[int, Field(strict=True, ge=0, le=_LARGEST_TIMESTEP)]
+Serial = Annotated[str, StringConstraints(min_length=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Row3 = tuple[Number, Number, Number]
+Row4 = tuple[Number, Number, Number, Number]
+Matrix3x3 = tuple[Row3, Row3, Row3]
+Matrix4x4 = tuple[Row4, Row4, Row4, Row4]
+
+
+class _Model(BaseModel):
+    # Extra keys are allowed and kept: a newer server may say more than we read.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+# --------------------------------------------------------------------------------------------
+# metadata.json
+# --------------------------------------------------------------------------------------------
+
+
+class NVSSequenceMetadata(_Model):
+    """One entry of ``sequences``."""
+
+    sequence_name: str
+    timesteps: Annotated[tuple[Timestep, ...], Field(min_length=1), AfterValidator(_ascending)]
+    """Dataset times, ascending; the position is the frame's index in the videos."""
+
+
+class NVSMetadata(_Model):
+    """``nvs/metadata.json``."""
+
+    sequences: dict[ParticipantId, NVSSequenceMetadata]
+    """By participant_id."""
+
+    def timesteps(self, participant_id: int, sequence_name: str) -> Sequence[int]:
+        """See `TaskMetadata.timesteps`."""
+        sequence = self.sequences.get(participant_id)
+        if sequence is None or sequence.sequence_name != sequence_name:
+            return ()
+        return sequence.timesteps
+
+    def n_frames(self, participant_id: int, sequence_name: str) -> int | None:
+        """See `TaskMetadata.n_frames`."""
+        return len(self.timesteps(participant_id, sequence_name)) or None
+
+
+class MonoFlameAvatarSequenceMetadata(_Model):
+    """One entry of ``sequences_metadata``."""
+
+    n_frames: Annotated[int, Field(strict=True, ge=1)]
+
+
+class MonoFlameAvatarParticipantMetadata(_Model):
+    """One entry of ``participants_metadata``."""
+
+    sequences_metadata: dict[str, MonoFlameAvatarSequenceMetadata]
+    """By sequence_name, train and test."""
+
+
+class MonoFlameAvatarMetadata(_Model):
+    """``mono_flame_avatar/metadata.json``."""
+
+    participants_metadata: dict[ParticipantId, MonoFlameAvatarParticipantMetadata]
+    """By participant_id."""
+
+    def timesteps(self, participant_id: int, sequence_name: str) -> Sequence[int]:
+        """See `TaskMetadata.timesteps`; this benchmark counts from 0 without gaps."""
+        return range(self.n_frames(participant_id, sequence_name) or 0)
+
+    def n_frames(self, participant_id: int, sequence_name: str) -> int | None:
+        """See `TaskMetadata.n_frames`."""
+        participant = self.participants_metadata.get(participant_id)
+        if participant is None:
+            return None
+        sequence = participant.sequences_metadata.get(sequence_name)
+        return None if sequence is None else sequence.n_frames
+
+
+_METADATA_MODELS: Mapping[Task, type[NVSMetadata | MonoFlameAvatarMetadata]] = MappingProxyType(
+    {"nvs": NVSMetadata, "mono_flame_avatar": MonoFlameAvatarMetadata}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedMetadata:
+    """A `TaskMetadata` from documented counts, for looking at a root before any fetch.
+
+    Documented are the lengths of the NVS sequences, with timesteps that count from 0; of other
+    sequences nothing is known. A server's metadata.json is the authority.
+    """
+
+    counts: Mapping[SequenceKey, int]
+
+    def timesteps(self, participant_id: int, sequence_name: str) -> Sequence[int]:
+        """See `TaskMetadata.timesteps`."""
+        return range(self.n_frames(participant_id, sequence_name) or 0)
+
+    def n_frames(self, participant_id: int, sequence_name: str) -> int | None:
+        """See `TaskMetadata.n_frames`."""
+        return self.counts.get(SequenceKey(participant_id, sequence_name))
+
+
+def metadata_from_spec(task: Task) -> TaskMetadata:
+    """What is documented of a benchmark's lengths; see `DocumentedMetadata`."""
+    return DocumentedMetadata(BENCHMARKS[task].n_frames)
+
+
+# --------------------------------------------------------------------------------------------
+# camera_params.json
+# --------------------------------------------------------------------------------------------
+
+
+class CameraParams(_Model):
+    """``{task}/{participant}/calibration/camera_params.json``, hold-out cameras included."""
+
+    world_2_cam: Annotated[
+        dict[Serial, Annotated[Matrix4x4, AfterValidator(_world_2_cam_last_row)]],
+        Field(min_length=1),
+    ]
+    """By serial: 4×4 row by row, metres, OpenCV convention (x right, y down, z forward)."""
+    intrinsics: Annotated[dict[Serial, Matrix3x3], Field(min_length=1)]
+    """By serial: 3×3 row by row, pixels of the published frames."""
+
+
+# --------------------------------------------------------------------------------------------
+# Parsing
+# --------------------------------------------------------------------------------------------
+
+_ModelT = TypeVar("_ModelT", bound=_Model)
+
+
+def parse_metadata(task: Task, data: bytes, source: str) -> NVSMetadata | MonoFlameAvatarMetadata:
+    """The content of a task's metadata.json.
+
+    Args:
+        task: whose.
+        data: the file's bytes.
+        source: the file's name for messages, such as its path relative to the root.
+
+    Raises:
+        MetadataError: it is no JSON or breaks the schema; names ``source`` and the field.
+        ValueError: the task has no metadata.json.
+    """
+    model = _METADATA_MODELS.get(task)
+    if model is None:
+        raise ValueError(f"{task} has no metadata.json")
+    return _parse(model, data, source)
+
+
+def parse_camera_params(data: bytes, source: str) -> CameraParams:
+    """The content of a camera_params.json; arguments and errors as in `parse_metadata`."""
+    return _parse(CameraParams, data, source)
+
+
+def _parse(model: type[_ModelT], data: bytes, source: str) -> _ModelT:
+    try:
+        return model.model_validate(_load_json(data))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        count = error.error_count()
+    except (ValueError, RecursionError) as error:
+        raise MetadataError(f"{source}: not valid JSON: {error}") from None
+    shown = [f"{_field_path(p['loc'])}: {p['msg']}" for p in problems[:_SHOWN_PROBLEMS]]
+    if count > len(shown):
+        shown.append(f"and {count - len(shown)} more")
+    raise MetadataError(f"{source}: {'; '.join(shown)}")
+
+
+def _load_json(data: bytes) -> object:
+    """Strict JSON: no NaN, no Infinity, no key twice in one object."""
+    return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return result
+
+
+def _field_path(location: tuple[int | str, ...]) -> str:
+    """``("sequences", "388", "timesteps", 3)`` → ``sequences.388.timesteps[3]``."""
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".") or "the whole file"

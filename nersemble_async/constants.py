@@ -60,9 +60,7 @@ FLAME_TRACKING_VERSION_MAPPING: dict[int, str] = dict(FLAME_TRACKING_VERSIONS)
 
 SERIALS: list[str] = list(_SERIALS)
 
-NERSEMBLE_ACCESS_FORM_URL = (
-    "https://docs.google.com/forms/d/e/1FAIpQLScYsXR8NVCi4nvmCbFNL0P9swsGodMnbntUJeFejtuKUMsY7Q/viewform"
-)
+NERSEMBLE_ACCESS_FORM_URL = "https://docs.google.com/forms/d/e/1FAIpQLScYsXR8NVCi4nvmCbFNL0P9swsGodMnbntUJeFejtuKUMsY7Q/viewform"
 
 BENCHMARK_NVS_IDS_AND_SEQUENCES: list[tuple[int, str]] = [
     (participant_id, sequence_name)

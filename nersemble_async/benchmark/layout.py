@@ -74,27 +74,40 @@ _SCOPE_FIELDS: Mapping[Scope, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def _fill(
-    scope: Scope,
-    template: str,
-    participant_id: int,
-    sequence_name: str | None,
-    serial: str | None,
-    timestep: int | None,
-) -> str:
-    """``template`` with its fields filled in; refuses a part that is missing or leaves the tree."""
-    values = {"seq_name": sequence_name, "serial": serial, "timestep": timestep}
-    for name in _SCOPE_FIELDS[scope]:
-        value = values[name]
-        if value is None:
-            raise ValueError(f"a {scope} path needs {name}: {template}")
-        if isinstance(value, str) and not _PLAIN_NAME.fullmatch(value):
-            raise ValueError(f"{name} {value!r} cannot be part of a path")
-    return template.format(p_id=participant_id, **values)
+class _HasPath:
+    """A scope and a template make a path."""
+
+    __slots__ = ()
+    scope: Scope
+    template: str
+
+    def path(
+        self,
+        participant_id: int,
+        sequence_name: str | None = None,
+        serial: str | None = None,
+        timestep: int | None = None,
+    ) -> str:
+        """The path, with forward slashes: in the task's folder, or in a submission zip.
+
+        Parts that the scope does not need are ignored.
+
+        Raises:
+            ValueError: a part that the scope needs is None, or a name holds other characters
+                than letters, digits, ``_``, ``+`` and ``-`` (so no path leaves its folder).
+        """
+        values = {"seq_name": sequence_name, "serial": serial, "timestep": timestep}
+        for name in _SCOPE_FIELDS[self.scope]:
+            value = values[name]
+            if value is None:
+                raise ValueError(f"a {self.scope} path needs {name}: {self.template}")
+            if isinstance(value, str) and not _PLAIN_NAME.fullmatch(value):
+                raise ValueError(f"{name} {value!r} cannot be part of a path")
+        return self.template.format(p_id=participant_id, **values)
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(_HasPath):
     """One sort of dataset file: what there is one of it for, and where it lies."""
 
     key: str
@@ -108,26 +121,9 @@ class Asset:
     in_test_sequences: bool = False
     """Published for test sequences too."""
 
-    def path(
-        self,
-        participant_id: int,
-        sequence_name: str | None = None,
-        serial: str | None = None,
-        timestep: int | None = None,
-    ) -> str:
-        """The path relative to the task's folder, with forward slashes.
-
-        Parts that the scope does not need are ignored.
-
-        Raises:
-            ValueError: a part that the scope needs is None, or a name holds other characters
-                than letters, digits, ``_``, ``+`` and ``-``.
-        """
-        return _fill(self.scope, self.template, participant_id, sequence_name, serial, timestep)
-
 
 @dataclass(frozen=True, slots=True)
-class SubmissionFile:
+class SubmissionFile(_HasPath):
     """One sort of file in a submission zip."""
 
     key: str
@@ -136,16 +132,6 @@ class SubmissionFile:
     """Path inside the zip; unlike in the dataset, an image's timestep is padded to 3 digits."""
     optional: bool = False
     """Whether a complete submission may lack it (SVFR: either mesh will do, landmarks too)."""
-
-    def path(
-        self,
-        participant_id: int,
-        sequence_name: str | None = None,
-        serial: str | None = None,
-        timestep: int | None = None,
-    ) -> str:
-        """The path inside the zip; arguments and errors as in `Asset.path`."""
-        return _fill(self.scope, self.template, participant_id, sequence_name, serial, timestep)
 
 
 def _empty() -> Mapping[Any, Any]:

@@ -26,6 +26,8 @@ from nersemble_async.errors import MetadataError
 _SHOWN_PROBLEMS = 5
 _LARGEST_TIMESTEP = 99_999
 """File names have five digits for it."""
+_LAST_ROW = (0.0, 0.0, 0.0, 1.0)
+_LAST_ROW_TOLERANCE = 1e-6
 
 
 class TaskMetadata(Protocol):
@@ -66,7 +68,8 @@ def _ascending(timesteps: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _world_2_cam_last_row(matrix: Matrix4x4) -> Matrix4x4:
-    if any(abs(value - wanted) > 1e-6 for value, wanted in zip(matrix[3], (0, 0, 0, 1), strict=True)):
+    pairs = zip(matrix[3], _LAST_ROW, strict=True)
+    if any(abs(value - wanted) > _LAST_ROW_TOLERANCE for value, wanted in pairs):
         raise ValueError(f"the last row should be 0 0 0 1, not {' '.join(map(str, matrix[3]))}")
     return matrix
 

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from nersemble_async.benchmark.metadata import TaskMetadata, metadata_from_spec
-from nersemble_async.benchmark.spec import BENCHMARKS, Asset, BenchmarkSpec, FileKind, Scope, Task
+from nersemble_async.benchmark.spec import Asset, BenchmarkSpec, FileKind, Scope, Task
 from nersemble_async.errors import MetadataError, SelectionError
-from nersemble_async.fetch.selection import (
+from nersemble_async.fetch.narrowing import Narrowed, narrow
+from nersemble_async.fetch.pointcloud_frames import (
     ALL_POINTCLOUD_FRAMES,
+    FIRST_POINTCLOUD_FRAME,
     PointcloudFrames,
-    Selection,
     TimestepRange,
     parse_pointcloud_frames,
 )
+from nersemble_async.fetch.selection import Selection
 
 __all__ = [
     "ALL_POINTCLOUD_FRAMES",
+    "FIRST_POINTCLOUD_FRAME",
     "METADATA_ASSET",
     "FetchPlan",
     "PlannedFile",
@@ -88,7 +91,7 @@ def metadata_files(selection: Selection) -> tuple[PlannedFile, ...]:
     """
     return tuple(
         PlannedFile(spec.metadata_path, spec.task, METADATA_ASSET, FileKind.JSON)
-        for spec in (narrowed.spec for narrowed in _narrow(selection))
+        for spec in (narrowed.spec for narrowed in narrow(selection))
         if spec.metadata_path is not None
     )
 
@@ -110,7 +113,7 @@ def plan_fetch(selection: Selection, metadata: Mapping[Task, TaskMetadata]) -> F
     """
     files = list(metadata_files(selection))
     timelines: list[_Timeline] = []
-    for narrowed in _narrow(selection):
+    for narrowed in narrow(selection):
         spec = narrowed.spec
         if spec.has_metadata and spec.task not in metadata:
             raise ValueError(f"planning {spec.task} needs its metadata.json")
@@ -131,32 +134,6 @@ def plan_known_files(selection: Selection) -> FetchPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Narrowed:
-    """What is left of a benchmark under a selection; sequences by participant, in spec order."""
-
-    spec: BenchmarkSpec
-    assets: tuple[Asset, ...]
-    sequences: Mapping[int, tuple[str, ...]]
-    serials: tuple[str, ...]
-
-    def assets_of(self, scope: Scope) -> tuple[Asset, ...]:
-        return tuple(asset for asset in self.assets if asset.scope is scope)
-
-    def recordings(self, scope: Scope) -> Iterator[tuple[int, str, tuple[Asset, ...]]]:
-        """Participant, sequence and those assets of ``scope`` that the sequence has."""
-        everywhere = self.assets_of(scope)
-        in_test = tuple(asset for asset in everywhere if asset.in_test_sequences)
-        for participant_id, sequence_names in self.sequences.items():
-            train = self.spec.train_sequences.get(participant_id, ())
-            test = self.spec.test_sequences.get(participant_id, ())
-            for name in sequence_names:
-                if name in train:
-                    yield participant_id, name, everywhere
-                elif name in test:
-                    yield participant_id, name, in_test
-
-
-@dataclass(frozen=True, slots=True)
 class _Timeline:
     """A per-timestep asset of one sequence, and the timesteps that it has."""
 
@@ -166,91 +143,65 @@ class _Timeline:
     sequence_name: str
     timesteps: Sequence[int]
 
-
-def _narrow(selection: Selection) -> list[_Narrowed]:
-    """The tasks to which the selection leaves any file.
-
-    Raises:
-        SelectionError: there is none.
-    """
-    result = []
-    for task in selection.tasks:
-        spec = BENCHMARKS[task]
-        by_participant = {
-            participant_id: tuple(
-                name
-                for name in spec.sequences(participant_id)
-                if selection.sequences is None or name in selection.sequences
-            )
-            for participant_id in spec.participants
-            if selection.participants is None or participant_id in selection.participants
-        }
-        narrowed = _Narrowed(
-            spec,
-            tuple(
-                asset
-                for asset in spec.assets
-                if (
-                    asset.key in selection.assets
-                    if selection.assets is not None
-                    else not asset.optional
-                )
-            ),
-            {participant_id: names for participant_id, names in by_participant.items() if names},
-            tuple(s for s in spec.serials if selection.serials is None or s in selection.serials),
+    def file(self, timestep: int) -> PlannedFile:
+        return _planned(
+            self.spec.task, self.asset, self.participant_id, self.sequence_name, timestep=timestep
         )
-        if narrowed.serials and _has_any_file(narrowed):
-            result.append(narrowed)
-    if not result:
-        raise SelectionError(
-            f"{selection} matches no file: each value exists, but nowhere together with the others"
-        )
-    return result
 
 
-def _has_any_file(narrowed: _Narrowed) -> bool:
-    if any(assets for _, _, assets in narrowed.recordings(Scope.PER_TIMESTEP)):
-        return True
-    return next(_files_without_timeline(narrowed, None), None) is not None
+def _planned(
+    task: Task,
+    asset: Asset,
+    participant_id: int,
+    sequence_name: str | None = None,
+    *,
+    serial: str | None = None,
+    timestep: int | None = None,
+    n_frames: int | None = None,
+) -> PlannedFile:
+    path = f"{task}/{asset.path(participant_id, sequence_name, serial, timestep)}"
+    return PlannedFile(
+        path,
+        task,
+        asset.key,
+        asset.kind,
+        participant_id,
+        sequence_name,
+        serial,
+        timestep,
+        n_frames,
+    )
 
 
 def _files_without_timeline(
-    narrowed: _Narrowed, metadata: TaskMetadata | None
+    narrowed: Narrowed, metadata: TaskMetadata | None
 ) -> Iterator[PlannedFile]:
     """All files but those of per-timestep assets."""
-    spec = narrowed.spec
-    task = spec.task
+    task = narrowed.spec.task
     for participant_id in narrowed.sequences:
         for asset in narrowed.assets_of(Scope.PER_PERSON):
-            path = f"{task}/{asset.path(participant_id)}"
-            yield PlannedFile(path, task, asset.key, asset.kind, participant_id)
+            yield _planned(task, asset, participant_id)
     for participant_id, name, assets in narrowed.recordings(Scope.PER_SEQUENCE):
         for asset in assets:
-            path = f"{task}/{asset.path(participant_id, name)}"
-            yield PlannedFile(path, task, asset.key, asset.kind, participant_id, name)
+            yield _planned(task, asset, participant_id, name)
     for participant_id, name, assets in narrowed.recordings(Scope.PER_CAM):
         n_frames = None if metadata is None else metadata.n_frames(participant_id, name)
         for serial in narrowed.serials:
             for asset in assets:
-                path = f"{task}/{asset.path(participant_id, name, serial)}"
-                yield PlannedFile(
-                    path, task, asset.key, asset.kind, participant_id, name, serial, None, n_frames
-                )
-    yield from _images(narrowed)
+                yield _planned(task, asset, participant_id, name, serial=serial, n_frames=n_frames)
+    for participant_id, key in narrowed.images():
+        for asset in narrowed.assets_of(Scope.PER_IMAGE):
+            yield _planned(
+                task,
+                asset,
+                participant_id,
+                key.sequence_name,
+                serial=key.serial,
+                timestep=key.timestep,
+            )
 
 
-def _images(narrowed: _Narrowed) -> Iterator[PlannedFile]:
-    task = narrowed.spec.task
-    for asset in narrowed.assets_of(Scope.PER_IMAGE):
-        for participant_id, names in narrowed.sequences.items():
-            for key in narrowed.spec.image_keys.get(participant_id, ()):
-                if key.sequence_name in names and key.serial in narrowed.serials:
-                    where = (participant_id, key.sequence_name, key.serial, key.timestep)
-                    path = f"{task}/{asset.path(*where)}"
-                    yield PlannedFile(path, task, asset.key, asset.kind, *where)
-
-
-def _timelines(narrowed: _Narrowed, metadata: TaskMetadata | None) -> Iterator[_Timeline]:
+def _timelines(narrowed: Narrowed, metadata: TaskMetadata | None) -> Iterator[_Timeline]:
     """Every per-timestep asset of every sequence left."""
     spec = narrowed.spec
     for participant_id, name, assets in narrowed.recordings(Scope.PER_TIMESTEP):
@@ -283,19 +234,8 @@ def _pointclouds(timelines: Sequence[_Timeline], frames: PointcloudFrames) -> li
             raise _no_such_frame(f"any timestep of {frame_range}", timelines)
         for want, timesteps in zip(wanted, found, strict=True):
             want.update(timesteps)
-    files = [
-        _pointcloud(timeline, timestep)
-        for timeline, want in zip(timelines, wanted, strict=True)
-        for timestep in want
-    ]
-    files.sort(key=lambda file: file.timestep or 0)
-    return files
-
-
-def _pointcloud(timeline: _Timeline, timestep: int) -> PlannedFile:
-    task, asset = timeline.spec.task, timeline.asset
-    where = (timeline.participant_id, timeline.sequence_name, None, timestep)
-    return PlannedFile(f"{task}/{asset.path(*where)}", task, asset.key, asset.kind, *where)
+    at = sorted((timestep, index) for index, want in enumerate(wanted) for timestep in want)
+    return [timelines[index].file(timestep) for timestep, index in at]
 
 
 def _no_such_frame(what: str, timelines: Iterable[_Timeline]) -> SelectionError:

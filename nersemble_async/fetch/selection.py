@@ -1,92 +1,17 @@
-"""What a user asks for: `Selection`, and which pointclouds: `PointcloudFrames`."""
+"""What a user asks for: `Selection`, checked against what exists."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from nersemble_async.benchmark.spec import BENCHMARKS, TASKS, BenchmarkSpec, Task
 from nersemble_async.errors import SelectionError
+from nersemble_async.fetch.pointcloud_frames import FIRST_POINTCLOUD_FRAME, PointcloudFrames
 
-_RANGE_PATTERN = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::(-?[0-9]{1,9})?)?")
-_TIMESTEP_PATTERN = re.compile(r"[0-9]{1,9}")
-
-
-@dataclass(frozen=True, slots=True)
-class TimestepRange:
-    """``start:stop:step`` over a sequence's timeline, as Python slices ``range(last + 1)``.
-
-    So ``0:100:10`` is 0, 10, … 90; negative bounds count from the end, and ``-10:`` are the last
-    ten timesteps. Of what the slice names, those timesteps are meant that metadata.json lists.
-    """
-
-    start: int | None = None
-    stop: int | None = None
-    step: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.step == 0:
-            raise SelectionError("the step of a range of pointcloud frames cannot be 0")
-
-    def of(self, timesteps: Sequence[int]) -> list[int]:
-        """Which of ``timesteps`` (ascending, not negative) lie in the range, ascending."""
-        if not timesteps:
-            return []
-        named = range(timesteps[-1] + 1)[self.start : self.stop : self.step]
-        return [timestep for timestep in timesteps if timestep in named]
-
-    def __str__(self) -> str:
-        if self == TimestepRange():
-            return "all"
-        parts = [self.start, self.stop] if self.step is None else [self.start, self.stop, self.step]
-        return ":".join("" if part is None else str(part) for part in parts)
-
-
-@dataclass(frozen=True, slots=True)
-class PointcloudFrames:
-    """Which pointclouds: single timesteps and ranges together. The default is frame 0 only."""
-
-    timesteps: tuple[int, ...] = (0,)
-    ranges: tuple[TimestepRange, ...] = ()
-
-    def __str__(self) -> str:
-        """What `parse_pointcloud_frames` takes, tokens joined by spaces."""
-        return " ".join(map(str, (*self.timesteps, *self.ranges)))
-
-
-ALL_POINTCLOUD_FRAMES = PointcloudFrames((), (TimestepRange(),))
-
-
-def parse_pointcloud_frames(tokens: Sequence[str]) -> PointcloudFrames:
-    """``["all"]``, ``["0"]``, ``["0", "5", "7"]``, ``["0:1118:10"]`` or any mix of them.
-
-    Ranges have Python's slice semantics, see `TimestepRange`. A token may hold several parts
-    with spaces or commas between them.
-
-    Raises:
-        SelectionError: there is no token, or one is neither a timestep nor a range.
-    """
-    if isinstance(tokens, str):
-        tokens = (tokens,)
-    timesteps: list[int] = []
-    ranges: list[TimestepRange] = []
-    for part in (part for token in tokens for part in re.split(r"[\s,]+", token) if part):
-        if _TIMESTEP_PATTERN.fullmatch(part):
-            timesteps.append(int(part))
-        elif part == "all":
-            ranges.append(TimestepRange())
-        elif match := _RANGE_PATTERN.fullmatch(part):
-            ranges.append(TimestepRange(*(None if g is None else int(g) for g in match.groups())))
-        else:
-            raise SelectionError(
-                f"{part!r} does not say which pointcloud frames; write all, timesteps like "
-                "0 5 7, or ranges like 0:1118:10 (start:stop:step, as Python slices)"
-            )
-    if not timesteps and not ranges:
-        raise SelectionError("no pointcloud frames given; write all, 0 5 7 or 0:1118:10")
-    return PointcloudFrames(tuple(dict.fromkeys(timesteps)), tuple(dict.fromkeys(ranges)))
+FILTERS = ("tasks", "assets", "participants", "sequences", "serials")
+"""The fields of a `Selection` that hold values of which each has to exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +33,15 @@ class Selection:
     participants: tuple[int, ...] | None = None
     sequences: tuple[str, ...] | None = None
     serials: tuple[str, ...] | None = None
-    pointcloud_frames: PointcloudFrames = PointcloudFrames()
+    pointcloud_frames: PointcloudFrames = FIRST_POINTCLOUD_FRAME
 
     def __post_init__(self) -> None:
-        for field in fields(self)[:-1]:
-            value = getattr(self, field.name)
+        for name in FILTERS:
+            value = getattr(self, name)
             if isinstance(value, str):
-                raise SelectionError(f"{field.name} takes several values, not the text {value!r}")
+                raise SelectionError(f"{name} takes several values, not the text {value!r}")
             if value is not None:
-                object.__setattr__(self, field.name, tuple(dict.fromkeys(value)))
+                object.__setattr__(self, name, tuple(dict.fromkeys(value)))
         _check("task", self.tasks, TASKS, lambda: f"there are {', '.join(TASKS)}")
         object.__setattr__(self, "tasks", tuple(t for t in TASKS if t in self.tasks))
         specs = [BENCHMARKS[task] for task in self.tasks]
@@ -190,5 +115,5 @@ def _check(
     near = {str(value).lower(): str(value) for value in existing}
     guesses = difflib.get_close_matches(str(unknown[0]).lower(), near, n=1, cutoff=0.6)
     guess = f", did you mean {near[guesses[0]]}?" if guesses else ";"
-    names = ", ".join(str(value) for value in unknown)
+    names = ", ".join(repr(value) for value in unknown)
     raise SelectionError(f"unknown {what} {names}{guess} {describe()}")

@@ -124,12 +124,15 @@ class _Digests:
 
 
 class FolderServer:
-    """The running server; made by `serve_folder`. Its repr does not show the URL."""
+    """The running server of a folder without links in its path; made by `serve_folder`.
+
+    Its repr does not show the URL.
+    """
 
     def __init__(
         self, root: Path, token: str, bytes_per_second: float | None, on_bytes: OnBytes | None
     ) -> None:
-        self._root = root.resolve()
+        self._root = root
         self._token = token
         self._on_bytes = on_bytes
         self._digests = _Digests()
@@ -273,7 +276,8 @@ async def serve_folder(
         on_bytes: called in the event loop after each chunk that was handed to the socket, with
             the path relative to ``root`` and the chunk's size in bytes.
     """
-    server = FolderServer(root, token or secrets.token_urlsafe(16), bytes_per_second, on_bytes)
+    real_root = await run_blocking(make_limiter(), root.resolve)
+    server = FolderServer(real_root, token or secrets.token_urlsafe(16), bytes_per_second, on_bytes)
     application = web.Application()
     application.router.add_route("*", "/{token}/{path:.*}", server._answer)  # noqa: SLF001 - same file
     runner = web.AppRunner(

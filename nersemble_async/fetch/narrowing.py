@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.spec import BENCHMARKS, Asset, BenchmarkSpec, Scope, Task
-from nersemble_async.errors import FILTERS, SelectionError
+from nersemble_async.errors import SelectionError
 from nersemble_async.fetch.selection import FILTERS, Selection
 
 

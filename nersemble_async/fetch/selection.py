@@ -20,11 +20,12 @@ class Selection:
 
     A value has to exist in at least one selected task. A task in which a filter matches nothing
     contributes nothing. Filters narrow what they apply to: ``serials`` videos and images,
-    ``sequences`` everything but calibrations, ``pointcloud_frames`` pointclouds.
+    ``pointcloud_frames`` pointclouds; a calibration comes with any sequence of its participant.
+    Values are kept without repetition, tasks in the order of `TASKS`.
 
     Raises:
-        SelectionError: on construction; a value exists nowhere, or nothing is left. The
-            message lists what exists.
+        SelectionError: on construction; a value exists in no selected task, or a filter is
+            empty. The message lists what exists.
     """
 
     tasks: tuple[Task, ...] = TASKS

@@ -77,6 +77,11 @@ class PartialFile:
     # ---- state ------------------------------------------------------------------------------
 
     @property
+    def location(self) -> Path:
+        """Where the bytes lie."""
+        return self._part
+
+    @property
     def present_bytes(self) -> int:
         """How many bytes are here (after `recheck`)."""
         with self._lock:
@@ -110,17 +115,21 @@ class PartialFile:
                 self._take_in(claim, [data])
         return bool(self._claims)
 
-    def begin(self, identity: RemoteIdentity) -> None:
-        """Start anew for this remote file; whatever was here is void. Takes the room on disk.
-
-        Raises:
-            DiskFullError: the file system has not that much room.
-        """
+    def reset(self) -> None:
+        """Forget everything: whatever was here is void."""
         self._clear()
         self._claims.clear()
         self._close_journal()
         self._journal.unlink(missing_ok=True)
         os.ftruncate(self._descriptor, 0)
+
+    def begin(self, identity: RemoteIdentity) -> None:
+        """Start anew for this remote file; whatever was here is void.
+
+        Raises:
+            DiskFullError: the file system has not that much room.
+        """
+        self.reset()
         self.identity = identity
         if identity.size_bytes is not None:
             self._check_room(identity.size_bytes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,10 +54,14 @@ def now() -> str:
 
 
 class RecordLog:
-    """The log at ``path``; `refresh` reads what other processes appended meanwhile. Blocking."""
+    """The log at ``path``; `refresh` reads what other processes appended meanwhile.
+
+    Blocking; any thread may call any method.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
         self._records: dict[str, FileRecord] = {}
         self._inode = 0
         self._read_bytes = 0
@@ -71,10 +76,15 @@ class RecordLog:
 
     def all(self) -> dict[str, FileRecord]:
         """Every record by path (a copy)."""
-        return dict(self._records)
+        with self._lock:
+            return dict(self._records)
 
     def refresh(self) -> None:
         """Take in what was appended since the last look, by whomever."""
+        with self._lock:
+            self._read_new_lines()
+
+    def _read_new_lines(self) -> None:
         try:
             with self._path.open("rb") as log:
                 inode = os.fstat(log.fileno()).st_ino
@@ -104,11 +114,14 @@ class RecordLog:
     def put(self, record: FileRecord) -> None:
         """Append a record."""
         self._append(asdict(record))
-        self._records[record.path] = record
+        with self._lock:
+            self._records[record.path] = record
 
     def remove(self, path: str) -> None:
         """Forget a file (it turned out to be damaged)."""
-        if self._records.pop(path, None) is not None:
+        with self._lock:
+            known = self._records.pop(path, None) is not None
+        if known:
             self._append({"path": path, "removed": True})
 
     def _append(self, fields: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -98,6 +99,10 @@ class Store:
         size = stat.st_size if known else None
         return LocalFile(path, state, stat.st_size, size, record)
 
+    def look_at(self, paths: Sequence[str]) -> list[LocalFile]:
+        """`look` at several files, in their order."""
+        return [self.look(path) for path in paths]
+
     def _look_at_part(self, path: str, record: FileRecord | None) -> LocalFile:
         journal = read_journal(self.journal(path))
         if journal is None or not self.part(path).exists():
@@ -133,6 +138,12 @@ class Store:
             relative = Path(folder).relative_to(self.root).as_posix()
             found.extend(f"{relative}/{name}" for name in names)
         return sorted(found)
+
+    def set_aside(self, path: str) -> None:
+        """Move a file that contradicts its evidence from its final name into the quarantine."""
+        aside = self.quarantine(path)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(self.target(path), aside)
 
     def reopen_for_repair(self, record: FileRecord, damaged: set[int]) -> None:
         """Turn a damaged file back into a part file that lacks only its damaged blocks.

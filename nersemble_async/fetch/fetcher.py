@@ -1,0 +1,334 @@
+"""The public face of fetching: `Fetcher`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import Self
+
+import aiofiles
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
+from nersemble_async.benchmark.spec import BENCHMARKS, Task
+from nersemble_async.cache.store import LocalState, Store
+from nersemble_async.errors import ConfigurationError
+from nersemble_async.fetch.http import HttpClient
+from nersemble_async.fetch.integrity import PublishedDigests, parse_checksums
+from nersemble_async.fetch.plan import (
+    ALL_POINTCLOUD_FRAMES,
+    FetchPlan,
+    PlannedFile,
+    Selection,
+    metadata_files,
+    metadata_from_spec,
+    plan_fetch,
+)
+from nersemble_async.fetch.progress import FetchEvent, FetchReport
+from nersemble_async.fetch.rate_limit import RateLimiter
+from nersemble_async.fetch.retry import RetryPolicy
+from nersemble_async.fetch.run_context import Emit, RunContext
+from nersemble_async.fetch.scheduler import FetchOptions, Scheduler
+from nersemble_async.fetch.status import StatusReport, look_at_root
+from nersemble_async.fetch.survey import PlanSurvey, survey_plan
+from nersemble_async.fetch.verify import VerifyReport, verify_files
+from nersemble_async.settings import Settings
+from nersemble_async.workers import make_limiter, run_blocking
+
+_EVENT_BUFFER = 256
+
+
+class FetchRun:
+    """A running fetch: iterate over it for its events; `report` is true at every instant."""
+
+    def __init__(self, report: FetchReport, events: MemoryObjectReceiveStream[FetchEvent]) -> None:
+        self.report = report
+        self._events = events
+        self._scope = anyio.CancelScope()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> FetchEvent:
+        try:
+            return await self._events.receive()
+        except anyio.EndOfStream:
+            pass
+        raise StopAsyncIteration
+
+    def stop(self) -> None:
+        """End the run with its state kept; the events end and `report.cancelled` is set."""
+        self.report.cancelled = True
+        self._scope.cancel()
+
+
+class Fetcher:
+    """Fetches files of the benchmark into a root folder; an async context manager.
+
+    ::
+
+        async with Fetcher(Settings.load()) as fetcher:
+            plan = await fetcher.plan(Selection(tasks=("nvs",)))
+            async with fetcher.open_fetch(plan) as run:
+                async for event in run:
+                    ...
+            print(run.report.outcomes)
+
+    Everything can be cancelled at any await: what was received is kept and a later run, of this
+    or another process, goes on from there. The URL is needed only where a request is made.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings if settings is not None else Settings.load()
+        self._store: Store | None = None
+        self._http = HttpClient(
+            self.settings.benchmark_url, self.settings.connections, self.settings.read_timeout
+        )
+        self._threads: anyio.CapacityLimiter | None = None
+
+    async def __aenter__(self) -> Self:
+        self._threads = make_limiter()
+        self._store = await run_blocking(self._threads, Store, self.settings.root)
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._http.__aexit__(kind, error, traceback)
+
+    # ---- planning -----------------------------------------------------------------------------
+
+    async def plan(
+        self, selection: Selection, *, refresh: bool = False, offline: bool = False
+    ) -> FetchPlan:
+        """The files of a selection; fetches each task's metadata.json where it is not on disk.
+
+        Args:
+            selection: what is wanted.
+            refresh: fetch metadata.json anew although it is there.
+            offline: make no request: read what is on disk, else go by documented lengths.
+
+        Raises:
+            SelectionError: it names something that does not exist.
+            MissingBenchmarkUrlError, FetchError: metadata.json cannot be had.
+            MetadataError: metadata.json is not what it should be.
+        """
+        wanted = metadata_files(selection)
+        if not offline:
+            report = await self.fetch(FetchPlan(wanted), overwrite=refresh)
+            for failure in (report.stopped, *(file.error for file in report.failures)):
+                if failure is not None:
+                    raise failure
+        metadata = {file.task: await self._metadata(file, offline=offline) for file in wanted}
+        return plan_fetch(selection, metadata)
+
+    async def _metadata(self, file: PlannedFile, *, offline: bool) -> TaskMetadata:
+        task: Task = file.task
+        store, threads = self._opened()
+        target = store.target(file.path)
+        if offline and not await run_blocking(threads, target.exists):
+            return metadata_from_spec(task)
+        return parse_metadata(task, await run_blocking(threads, target.read_bytes), str(target))
+
+    # ---- fetching -----------------------------------------------------------------------------
+
+    async def fetch(
+        self,
+        plan: FetchPlan,
+        *,
+        overwrite: bool = False,
+        check_remote: bool = False,
+        fail_fast: bool = False,
+        on_event: Callable[[FetchEvent], None] | None = None,
+    ) -> FetchReport:
+        """Bring every file of ``plan`` and report. A file that fails does not stop the others.
+
+        Args:
+            plan: from `plan`, or made by hand.
+            overwrite: fetch complete files anew too.
+            check_remote: ask the server whether complete files are still the same there.
+            fail_fast: end with the first file that fails.
+            on_event: called in the event loop for each event; must not block.
+
+        Raises:
+            MissingBenchmarkUrlError: something has to be fetched and there is no URL.
+            ConfigurationError: the checksums file cannot be used.
+            CacheError: the root cannot be written to.
+        """
+        report = FetchReport()
+
+        async def emit(event: FetchEvent) -> None:
+            if on_event is not None:
+                on_event(event)
+            await anyio.lowlevel.checkpoint()
+
+        options = FetchOptions(overwrite, check_remote, fail_fast)
+        run = await self._context(emit)
+        with _single_leaf():
+            await Scheduler(run, plan, options, report).execute()
+        return report
+
+    @asynccontextmanager
+    async def open_fetch(
+        self,
+        plan: FetchPlan,
+        *,
+        overwrite: bool = False,
+        check_remote: bool = False,
+        fail_fast: bool = False,
+    ) -> AsyncIterator[FetchRun]:
+        """`fetch` as a stream of events. A slow consumer slows the transfers; no buffer grows.
+
+        Leaving the context before the events end stops the run with its state kept.
+        """
+        send, receive = anyio.create_memory_object_stream[FetchEvent](_EVENT_BUFFER)
+        options = FetchOptions(overwrite, check_remote, fail_fast)
+        run = await self._context(send.send)
+        fetch_run = FetchRun(FetchReport(), receive)
+
+        async def produce() -> None:
+            with send, fetch_run._scope:  # noqa: SLF001 - one class in two parts
+                await Scheduler(run, plan, options, fetch_run.report).execute()
+
+        with _single_leaf(), receive:
+            async with anyio.create_task_group() as group:
+                group.start_soon(produce)
+                try:
+                    yield fetch_run
+                finally:
+                    group.cancel_scope.cancel()
+
+    # ---- looking ------------------------------------------------------------------------------
+
+    async def survey(
+        self, plan: FetchPlan, *, on_progress: Callable[[int, int], None] | None = None
+    ) -> PlanSurvey:
+        """What `fetch` would do: sizes asked from the server for what is not complete.
+
+        Args:
+            plan: from `plan`.
+            on_progress: called with files looked at and files in all.
+        """
+        run = await self._context(_ignore)
+        with _single_leaf():
+            return await survey_plan(run, plan, on_progress)
+
+    async def status(self, plan: FetchPlan) -> StatusReport:
+        """What is on disk, per task and asset, and files there that the benchmark knows not of."""
+        store, threads = self._opened()
+        everything = await self.plan(_EVERYTHING, offline=True)
+        return await look_at_root(store, threads, plan, everything)
+
+    async def verify(
+        self,
+        plan: FetchPlan | None = None,
+        *,
+        repair: bool = False,
+        on_event: Callable[[FetchEvent], None] | None = None,
+    ) -> VerifyReport:
+        """Hash files anew and compare them with their records; optionally mend what is damaged.
+
+        Args:
+            plan: which files; None means every recorded one.
+            repair: fetch damaged ranges and missing files again.
+            on_event: `BytesReceived` for bytes hashed, then the events of the repair.
+
+        Raises:
+            MissingBenchmarkUrlError: something has to be repaired and there is no URL.
+        """
+        store, threads = self._opened()
+        if plan is None:
+            everything = (await self.plan(_EVERYTHING, offline=True)).by_path()
+            recorded = store.records.all()
+            plan = FetchPlan(tuple(everything[path] for path in recorded if path in everything))
+        with _single_leaf():
+            report = await verify_files(store, threads, plan, on_event)
+        if repair and report.repairable:
+            self._http.require_url()
+            await report.prepare_repair(store, threads)
+            damaged = set(report.repairable)
+            mending = FetchPlan(tuple(file for file in plan if file.path in damaged))
+            report.repaired = await self.fetch(mending, on_event=on_event)
+        return report
+
+    async def checksums(self) -> list[tuple[str, str]]:
+        """(path, sha-256) of every recorded file that is still as it was recorded, sorted."""
+        store, threads = self._opened()
+
+        def collect() -> list[tuple[str, str]]:
+            return [
+                (path, record.sha256)
+                for path, record in sorted(store.records.all().items())
+                if store.look(path).state is LocalState.COMPLETE
+            ]
+
+        return await run_blocking(threads, collect)
+
+    # ---- within -------------------------------------------------------------------------------
+
+    def _opened(self) -> tuple[Store, anyio.CapacityLimiter]:
+        if self._store is None or self._threads is None:
+            raise RuntimeError("use it as: async with Fetcher(...) as fetcher")
+        return self._store, self._threads
+
+    async def _context(self, emit: Emit) -> RunContext:
+        store, threads = self._opened()
+        settings = self.settings
+        await run_blocking(threads, store.records.refresh)
+        return RunContext(
+            store=store,
+            http=self._http,
+            threads=threads,
+            slots=anyio.Semaphore(settings.connections),
+            connections=settings.connections,
+            rate=RateLimiter(settings.max_rate),
+            policy=RetryPolicy(settings.retries, settings.retry_base_seconds),
+            published=PublishedDigests(await self._given_checksums()),
+            emit=emit,
+        )
+
+    async def _given_checksums(self) -> dict[str, str]:
+        path = self.settings.checksums
+        if path is None:
+            return {}
+        try:
+            async with aiofiles.open(path, encoding="utf-8") as file:
+                text = await file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"the checksums file {path} cannot be read: {error}"
+            ) from error
+        return parse_checksums(text, str(path))
+
+
+async def _ignore(event: FetchEvent) -> None:
+    del event
+    await anyio.lowlevel.checkpoint()
+
+
+@contextmanager
+def _single_leaf() -> Iterator[None]:
+    """At the public border a group of one error becomes that error; several stay a group."""
+    leaf: BaseException | None = None
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaf = group
+        while isinstance(leaf, BaseExceptionGroup) and len(leaf.exceptions) == 1:
+            leaf = leaf.exceptions[0]
+    if leaf is not None:
+        raise leaf
+
+
+_EVERYTHING = Selection(
+    assets=tuple({asset.key: None for spec in BENCHMARKS.values() for asset in spec.assets}),
+    pointcloud_frames=ALL_POINTCLOUD_FRAMES,
+)
+"""The whole benchmark, optional assets included."""

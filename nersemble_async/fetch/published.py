@@ -1,0 +1,51 @@
+"""The server's own list of digests, ``{task}/SHA256SUMS``, where there is one."""
+
+from __future__ import annotations
+
+import anyio
+
+from nersemble_async.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    FetchError,
+    ProtocolError,
+    RemoteFileMissingError,
+)
+from nersemble_async.fetch.integrity import CHECKSUMS_NAME, parse_checksums
+from nersemble_async.fetch.retrying import retried
+from nersemble_async.fetch.run_context import RunContext
+from nersemble_async.log import get_logger
+
+_MAX_LIST_BYTES = 16 << 20
+
+log = get_logger(__name__)
+
+
+async def load_published(run: RunContext, task: str) -> None:
+    """Ask for a task's list and hand it to ``run.published``; no list is no error.
+
+    A list that cannot be had or read is logged and passed over: the files are then graded by
+    weaker evidence, and their grade says so.
+    """
+    digests: dict[str, str] = {}
+    path = f"{task}/{CHECKSUMS_NAME}"
+    try:
+        text = await retried(run, lambda: _read_text(run, path))
+        digests = parse_checksums(text, path, prefix=f"{task}/")
+    except (RemoteFileMissingError, AccessDeniedError):
+        log.debug("no_published_digests", task=task)
+    except (FetchError, ConfigurationError) as error:
+        log.warning("published_digests_unusable", task=task, reason=str(error))
+    finally:
+        run.published.arrived(task, digests)
+
+
+async def _read_text(run: RunContext, path: str) -> str:
+    data = bytearray()
+    async with run.http.get(path) as answer:
+        async for chunk in answer.body:
+            data += chunk
+            if len(data) > _MAX_LIST_BYTES:
+                raise ProtocolError(path, "it is too long for a list of digests")
+            await anyio.lowlevel.checkpoint()
+    return data.decode("utf-8", errors="replace")

@@ -1,0 +1,40 @@
+"""What all transfers of one run share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from nersemble_async.cache.store import Store
+from nersemble_async.fetch.http import HttpClient
+from nersemble_async.fetch.integrity import PublishedDigests
+from nersemble_async.fetch.progress import FetchEvent
+from nersemble_async.fetch.rate_limit import RateLimiter
+from nersemble_async.fetch.retry import RetryPolicy
+
+Emit = Callable[[FetchEvent], Awaitable[None]]
+"""Takes an event; may wait (a slow consumer slows the transfers, no buffer grows)."""
+
+
+@dataclass(slots=True)
+class RunContext:
+    """Made anew for each run, inside the event loop."""
+
+    store: Store
+    http: HttpClient
+    threads: anyio.CapacityLimiter
+    """For blocking work."""
+    slots: anyio.Semaphore
+    """One for each connection; whoever talks to the server holds one."""
+    connections: int
+    rate: RateLimiter
+    policy: RetryPolicy
+    published: PublishedDigests
+    emit: Emit
+    files_waiting: int = 0
+    """Files of the plan that nobody has begun."""
+    received_bytes: int = 0
+    """Over all files, for telling a dead server from one bad file."""
+    retries: int = field(default=0)

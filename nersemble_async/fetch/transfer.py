@@ -1,0 +1,126 @@
+"""One file from the first request to its final name."""
+
+from __future__ import annotations
+
+import anyio
+
+from nersemble_async.cache.partial_file import PartialFile
+from nersemble_async.cache.records import FileRecord
+from nersemble_async.cache.store import LocalFile, LocalState
+from nersemble_async.errors import IntegrityError, RemoteFileChangedError
+from nersemble_async.fetch.answers import Restart
+from nersemble_async.fetch.finishing import conclude
+from nersemble_async.fetch.plan import PlannedFile
+from nersemble_async.fetch.progress import EvidenceGrade, FileFinished, FileRestarted, Outcome
+from nersemble_async.fetch.receiver import Receiver
+from nersemble_async.fetch.run_context import RunContext
+from nersemble_async.log import get_logger
+from nersemble_async.workers import run_blocking
+
+_MAX_RESTARTS = 4
+
+log = get_logger(__name__)
+
+
+class FileTransfer:
+    """Fetches one file; used once. Cancellation keeps what was received.
+
+    `received_bytes` counts what came over the network, also when `fetch` raises.
+
+    Args:
+        run: what the transfers of a run share.
+        file: the planned file.
+        found: what was on disk of it when the run began.
+    """
+
+    def __init__(self, run: RunContext, file: PlannedFile, found: LocalFile) -> None:
+        self._run = run
+        self._file = file
+        self._found = found
+        self._plain = False
+        self._repr_sha256: str | None = None
+        self.received_bytes = 0
+
+    async def fetch(self) -> FileFinished:
+        """Receive, verify and publish the file.
+
+        Raises:
+            CacheLockedError: another process is at it; nothing was done.
+            FetchError, CacheError: it could not be had; what was received is kept.
+        """
+        run, path = self._run, self._file.path
+        part = await run_blocking(run.threads, run.store.open_partial, path)
+        try:
+            if record := await run_blocking(run.threads, self._finished_elsewhere):
+                return finished(record, Outcome.PRESENT, 0)
+            while await run_blocking(run.threads, part.recheck):
+                pass
+            return await self._fetch_into(part)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_blocking(run.threads, part.close)
+
+    async def _fetch_into(self, part: PartialFile) -> FileFinished:
+        """Twice where need be: bytes that contradict their evidence may have been an accident."""
+        for is_last_try in (False, True):
+            await self._receive(part)
+            try:
+                record = await self._conclude(part)
+            except IntegrityError as error:
+                discarded, reason = part.present_bytes, error.reason
+                aside = self._run.store.quarantine(self._file.path)
+                await run_blocking(self._run.threads, part.quarantine, aside)
+                log.warning("file_quarantined", path=self._file.path, reason=reason)
+                if is_last_try:
+                    raise
+                await self._run.emit(FileRestarted(self._file.path, discarded, reason))
+            else:
+                break
+        return finished(record, Outcome.FETCHED, self.received_bytes)
+
+    def _finished_elsewhere(self) -> FileRecord | None:
+        """Another process may have finished the file and let go of it before we came."""
+        self._run.store.records.refresh()
+        now = self._run.store.look(self._file.path)
+        fresh = now.state is LocalState.COMPLETE and now.record != self._found.record
+        return now.record if fresh else None
+
+    async def _conclude(self, part: PartialFile) -> FileRecord:
+        while not await run_blocking(self._run.threads, part.hash_rest):
+            pass
+        published = await self._run.published.sha256_of(self._file, self._repr_sha256)
+        store = self._run.store
+        return await run_blocking(self._run.threads, conclude, store, self._file, part, published)
+
+    async def _receive(self, part: PartialFile) -> None:
+        """All bytes of one representation are in the part file afterwards."""
+        for _ in range(_MAX_RESTARTS + 1):
+            receiver = Receiver(self._run, self._file.path, part, plain=self._plain)
+            try:
+                await receiver.receive()
+            except Restart as restart:
+                self._plain = self._plain or restart.plain
+                reason = restart.reason
+            else:
+                self._repr_sha256 = receiver.repr_sha256 or self._repr_sha256
+                return
+            finally:
+                self.received_bytes += receiver.received_bytes
+            discarded = part.present_bytes
+            await run_blocking(self._run.threads, part.reset)
+            log.info("file_restarted", path=self._file.path, reason=reason)
+            if discarded:
+                await self._run.emit(FileRestarted(self._file.path, discarded, reason))
+        raise RemoteFileChangedError(self._file.path, "it changed on the server again and again")
+
+
+def finished(record: FileRecord, outcome: Outcome, received_bytes: int) -> FileFinished:
+    """The event for a file that has this record now."""
+    return FileFinished(
+        path=record.path,
+        outcome=outcome,
+        size_bytes=record.size_bytes,
+        received_bytes=received_bytes,
+        grade=EvidenceGrade[record.grade.upper()],
+        sha256=record.sha256,
+    )

@@ -1,0 +1,91 @@
+"""Whether an mp4's boxes tile the file and its sample tables are sane; stdlib only.
+
+A demuxer opens a truncated file whose index comes first, and may allocate what a hostile index
+asks for: this looks before it does. Source of the format: ISO/IEC 14496-12 §4.2, §8.7.3.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from nersemble_async.errors import DecodeError
+
+_BOX_HEAD = struct.Struct(">I4s")
+_SAMPLE_SIZES = struct.Struct(">III")
+_MAX_MOOV_BYTES = 1 << 26
+_MAX_BOXES = 10_000
+_CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def check_boxes(path: Path) -> None:
+    """Check the top-level boxes and the tables of sample sizes.
+
+    Raises:
+        DecodeError: truncated, not an mp4, or an index that promises more than the file holds.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        file_bytes = file.seek(0, 2)
+        try:
+            _walk(file, 0, file_bytes, file_bytes)
+        except ValueError as error:
+            raise DecodeError(str(path), f"mp4: {error}") from None
+
+
+def _walk(file: BinaryIO, start: int, end: int, file_bytes: int) -> None:
+    """Visit the boxes from ``start`` to ``end`` and in their containers, without recursion."""
+    spans = [(start, end)]
+    n_boxes, has_index = 0, False
+    while spans:
+        position, end = spans.pop()
+        while position < end:
+            n_boxes += 1
+            if n_boxes > _MAX_BOXES:
+                raise ValueError("more boxes than a video needs")
+            kind, body, following = _read_box_head(file, position, end)
+            if kind == b"moov":
+                has_index = True
+                if following - body > _MAX_MOOV_BYTES:
+                    raise ValueError(f"an index of {following - body} bytes")
+            if kind in _CONTAINERS:
+                spans.append((body, following))
+            elif kind == b"stsz":
+                _check_sample_sizes(file, body, following, file_bytes)
+            position = following
+    if not has_index:
+        raise ValueError("no index (moov box): truncated, or not an mp4")
+
+
+def _read_box_head(file: BinaryIO, position: int, end: int) -> tuple[bytes, int, int]:
+    """The box's type, where its body begins, and where the next box does."""
+    file.seek(position)
+    head = file.read(min(_BOX_HEAD.size, end - position))
+    if len(head) < _BOX_HEAD.size:
+        raise ValueError("truncated in the middle of a box")
+    size_bytes, kind = _BOX_HEAD.unpack(head)
+    body = position + _BOX_HEAD.size
+    if not kind.isascii() or not kind.decode("ascii").isprintable():
+        raise ValueError(f"no box at byte {position}")
+    if size_bytes == 0:
+        size_bytes = end - position
+    elif size_bytes == 1:
+        size_bytes = int.from_bytes(file.read(8), "big")
+        body += 8
+    following = position + size_bytes
+    if following < body or following > end:
+        raise ValueError(f"truncated: box {kind.decode('ascii')!r} leaves the file")
+    return kind, body, following
+
+
+def _check_sample_sizes(file: BinaryIO, body: int, end: int, file_bytes: int) -> None:
+    file.seek(body)
+    table = file.read(_SAMPLE_SIZES.size)
+    if len(table) < _SAMPLE_SIZES.size or body + len(table) > end:
+        raise ValueError("a broken table of sample sizes")
+    _, sample_bytes, n_samples = _SAMPLE_SIZES.unpack(table)
+    promised_bytes = n_samples * (sample_bytes or 4)
+    room_bytes = file_bytes if sample_bytes else end - body - len(table)
+    if promised_bytes > room_bytes:
+        raise ValueError(f"the index promises {n_samples} frames, more than there is room for")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Annotated, NoReturn, Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,14 +15,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
 )
 
+from nersemble_async.benchmark.checked_json import parse_json
 from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
-from nersemble_async.errors import MetadataError
 
-_SHOWN_PROBLEMS = 5
 _LARGEST_TIMESTEP = 99_999
 """File names have five digits for it."""
 _LAST_ROW = (0.0, 0.0, 0.0, 1.0)
@@ -42,6 +39,8 @@ class TaskMetadata(Protocol):
         ...
 
 
+_MatrixT = TypeVar("_MatrixT")
+
 # --------------------------------------------------------------------------------------------
 # Field types
 # --------------------------------------------------------------------------------------------
@@ -58,11 +57,13 @@ def _id_from_json_key(key: object) -> object:
 
 def _ascending(timesteps: tuple[int, ...]) -> tuple[int, ...]:
     """The position of a timestep is its frame in the video: only one order makes sense."""
+    if not timesteps:
+        raise ValueError("should not be empty")
     for position, (previous, following) in enumerate(pairwise(timesteps), start=1):
         if following <= previous:
             raise ValueError(
-                f"timesteps should ascend without repetition, but [{position}] is {following} "
-                f"after {previous}"
+                f"should ascend without repetition, but [{position}] is {following} after "
+                f"{previous}"
             )
     return timesteps
 
@@ -72,6 +73,12 @@ def _world_2_cam_last_row(matrix: Matrix4x4) -> Matrix4x4:
     if any(abs(value - wanted) > _LAST_ROW_TOLERANCE for value, wanted in pairs):
         raise ValueError(f"the last row should be 0 0 0 1, not {' '.join(map(str, matrix[3]))}")
     return matrix
+
+
+def _not_empty(cameras: dict[str, _MatrixT]) -> dict[str, _MatrixT]:
+    if not cameras:
+        raise ValueError("should hold at least one camera")
+    return cameras
 
 
 ParticipantId = Annotated[int, BeforeValidator(_id_from_json_key)]
@@ -98,7 +105,7 @@ class NVSSequenceMetadata(_Model):
     """One entry of ``sequences``."""
 
     sequence_name: str
-    timesteps: Annotated[tuple[Timestep, ...], Field(min_length=1), AfterValidator(_ascending)]
+    timesteps: Annotated[tuple[Timestep, ...], AfterValidator(_ascending)]
     """Dataset times, ascending; the position is the frame's index in the videos."""
 
 
@@ -191,18 +198,16 @@ class CameraParams(_Model):
 
     world_2_cam: Annotated[
         dict[Serial, Annotated[Matrix4x4, AfterValidator(_world_2_cam_last_row)]],
-        Field(min_length=1),
+        AfterValidator(_not_empty),
     ]
     """By serial: 4×4 row by row, metres, OpenCV convention (x right, y down, z forward)."""
-    intrinsics: Annotated[dict[Serial, Matrix3x3], Field(min_length=1)]
+    intrinsics: Annotated[dict[Serial, Matrix3x3], AfterValidator(_not_empty)]
     """By serial: 3×3 row by row, pixels of the published frames."""
 
 
 # --------------------------------------------------------------------------------------------
 # Parsing
 # --------------------------------------------------------------------------------------------
-
-_ModelT = TypeVar("_ModelT", bound=_Model)
 
 
 def parse_metadata(task: Task, data: bytes, source: str) -> NVSMetadata | MonoFlameAvatarMetadata:
@@ -220,49 +225,9 @@ def parse_metadata(task: Task, data: bytes, source: str) -> NVSMetadata | MonoFl
     model = _METADATA_MODELS.get(task)
     if model is None:
         raise ValueError(f"{task} has no metadata.json")
-    return _parse(model, data, source)
+    return parse_json(model, data, source)
 
 
 def parse_camera_params(data: bytes, source: str) -> CameraParams:
     """The content of a camera_params.json; arguments and errors as in `parse_metadata`."""
-    return _parse(CameraParams, data, source)
-
-
-def _parse(model: type[_ModelT], data: bytes, source: str) -> _ModelT:
-    try:
-        return model.model_validate(_load_json(data))
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        count = error.error_count()
-    except (ValueError, RecursionError) as error:
-        raise MetadataError(f"{source}: not valid JSON: {error}") from None
-    shown = [f"{_field_path(p['loc'])}: {p['msg']}" for p in problems[:_SHOWN_PROBLEMS]]
-    if count > len(shown):
-        shown.append(f"and {count - len(shown)} more")
-    raise MetadataError(f"{source}: {'; '.join(shown)}")
-
-
-def _load_json(data: bytes) -> object:
-    """Strict JSON: no NaN, no Infinity, no key twice in one object."""
-    return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return result
-
-
-def _field_path(location: tuple[int | str, ...]) -> str:
-    """``("sequences", "388", "timesteps", 3)`` → ``sequences.388.timesteps[3]``."""
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.removeprefix(".") or "the whole file"
+    return parse_json(CameraParams, data, source)

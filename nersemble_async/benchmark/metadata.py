@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from nersemble_async.benchmark.checked_json import parse_json
 from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 
+_PARTICIPANT_KEY = re.compile(r"0|[1-9][0-9]{0,8}")
 _LARGEST_TIMESTEP = 99_999
 """File names have five digits for it."""
 _LAST_ROW = (0.0, 0.0, 0.0, 1.0)
@@ -49,7 +51,7 @@ _MatrixT = TypeVar("_MatrixT")
 def _id_from_json_key(key: object) -> object:
     """JSON keys are strings: ``"388"`` → 388; anything but plain digits is refused."""
     if isinstance(key, str):
-        if not (key.isascii() and key.isdigit()) or str(int(key)) != key:
+        if not _PARTICIPANT_KEY.fullmatch(key):
             raise ValueError("should be a participant's number, such as 388")
         return int(key)
     return key

@@ -47,7 +47,7 @@ def test_assets() -> None:
         "alpha_maps": "{p_id:03d}/sequences/{seq_name:}/alpha_maps/cam_{serial:}.mp4",
     }
     tracking = "{p_id:03d}/sequences/{seq_name:}/tracking"
-    assert constants.ASSETS == {
+    assert {
         "nvs": {
             "per_person": {"calibration": "{p_id:03d}/calibration/camera_params.json"},
             "per_cam": videos,
@@ -69,27 +69,27 @@ def test_assets() -> None:
         "svfr": {
             "per_image": {"images": "{p_id:03d}/{seq_name:}_{timestep:}_{serial:}/rgb.png"},
         },
-    }
+    } == constants.ASSETS
     assert constants.OPTIONAL_ASSETS == ["flame2023_tracking"]
     assert all(type(task) is str for task in constants.ASSETS)
 
 
 def test_cameras() -> None:
-    assert constants.SERIALS == [
+    assert [
         *("222200042", "222200044", "222200046", "222200040", "222200036", "222200048"),
         *("220700191", "222200041", "222200037", "222200038", "222200047", "222200043"),
         *("222200049", "222200039", "222200045", "221501007"),
-    ]
+    ] == constants.SERIALS
     assert constants.BENCHMARK_NVS_HOLD_OUT_SERIALS == ["222200046", "222200037", "222200039"]
-    assert constants.BENCHMARK_NVS_TRAIN_SERIALS == [
+    assert [
         *("222200042", "222200044", "222200040", "222200036", "222200048", "220700191"),
         *("222200041", "222200038", "222200047", "222200043", "222200049", "222200045"),
         "221501007",
-    ]
+    ] == constants.BENCHMARK_NVS_TRAIN_SERIALS
     assert constants.BENCHMARK_MONO_FLAME_AVATAR_TRAIN_SERIAL == "222200037"
     hold_out = ["222200046", "220700191", "222200039"]
     assert hold_out == constants.BENCHMARK_MONO_FLAME_AVATAR_HOLD_OUT_SERIALS
-    assert constants.BENCHMARK_MONO_FLAME_AVATAR_SERIALS == ["222200037", *hold_out]
+    assert ["222200037", *hold_out] == constants.BENCHMARK_MONO_FLAME_AVATAR_SERIALS
 
 
 def test_participants_and_sequences() -> None:
@@ -113,11 +113,11 @@ def test_participants_and_sequences() -> None:
     ]
     assert train == constants.BENCHMARK_MONO_FLAME_AVATAR_SEQUENCES_TRAIN
     assert test == constants.BENCHMARK_MONO_FLAME_AVATAR_SEQUENCES_TEST
-    assert constants.BENCHMARK_MONO_FLAME_AVATAR_SEQUENCES == train + test
-    assert constants.BENCHMARK_SVFR_IDS == [
+    assert train + test == constants.BENCHMARK_MONO_FLAME_AVATAR_SEQUENCES
+    assert [
         *(17, 60, 71, 102, 112, 123, 133, 139, 175, 178),
         *(183, 194, 215, 226, 256, 266, 289, 310, 320, 372),
-    ]
+    ] == constants.BENCHMARK_SVFR_IDS
 
 
 def test_image_keys() -> None:

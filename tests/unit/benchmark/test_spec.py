@@ -175,7 +175,7 @@ def test_a_missing_part_is_named(spec: BenchmarkSpec) -> None:
 
 
 def test_unknown_asset_lists_what_exists() -> None:
-    with pytest.raises(SelectionError, match="nvs has no asset 'rgb'.*images, alpha_maps"):
+    with pytest.raises(SelectionError, match=r"nvs has no asset 'rgb'.*images, alpha_maps"):
         NVS.asset("rgb")
 
 

@@ -1,0 +1,20 @@
+"""The command line: ``nersemble-async`` and ``python -m nersemble_async``.
+
+- `app`: the commands put together, and `main`
+- `arguments`: the official tool's spellings; `options`: what the commands share
+- `fetch`, `verify`, `status`, `checksums`, `synthesize`, `demo`: one file a command
+- `session`: settings, the question for the URL, errors → exit codes; `interruption`: Ctrl-C
+- `tally`: what the events of a run add up to; `report`: the same as JSON; `wording`: as words
+- `output`: plain, JSON and quiet output; `console`: the terminal, the only user of rich
+- `secrecy`: no URL in anything that is printed
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line with ``sys.argv`` and leave the process with its exit code."""
+    # Imported here: ``from nersemble_async.cli import main`` is what an entry point does first.
+    from nersemble_async.cli.app import main as run  # noqa: PLC0415
+
+    run()

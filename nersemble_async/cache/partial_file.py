@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,7 +33,6 @@ from nersemble_async.cache.locking import open_locked
 from nersemble_async.errors import DiskFullError
 
 _CATCH_UP_BYTES = 4 * BLOCK_BYTES
-_MAX_BUFFERS = 1024  # IOV_MAX
 
 
 class PartialFile:
@@ -111,8 +109,8 @@ class PartialFile:
             claim = self._claims.pop()
             data = os.pread(self._descriptor, claim.stop - claim.start, claim.start)
             budget -= len(data)
-            if len(data) == claim.stop - claim.start and block_checksum([data]) == claim.checksum:
-                self._take_in(claim, [data])
+            if len(data) == claim.stop - claim.start and block_checksum(data) == claim.checksum:
+                self._take_in(claim, data)
         return bool(self._claims)
 
     def reset(self) -> None:
@@ -146,26 +144,25 @@ class PartialFile:
 
     # ---- writing ------------------------------------------------------------------------------
 
-    def write(self, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
-        """Put ``chunks`` at ``offset``: data, then its journal line. At most one block, inside one.
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Put ``data`` at ``offset``: the bytes, then their journal line. Must lie in one block.
 
         Raises:
             DiskFullError: no room; what was written before stays.
         """
-        length = sum(map(len, chunks))
-        if length == 0:
+        if not data:
             return
-        if offset // BLOCK_BYTES != (offset + length - 1) // BLOCK_BYTES:
+        if offset // BLOCK_BYTES != (offset + len(data) - 1) // BLOCK_BYTES:
             raise ValueError("a write must stay inside one block")
-        extent = JournalExtent(offset, offset + length, block_checksum(chunks))
+        extent = JournalExtent(offset, offset + len(data), block_checksum(data))
         try:
-            _write_all(self._descriptor, offset, chunks)
+            _write_all(self._descriptor, offset, data)
             self._append_journal(extent)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _disk_full(self._part.name, length, error) from error
+                raise _disk_full(self._part.name, len(data), error) from error
             raise
-        self._take_in(extent, chunks)
+        self._take_in(extent, data)
 
     def _append_journal(self, extent: JournalExtent) -> None:
         with self._lock:
@@ -180,7 +177,7 @@ class PartialFile:
                 os.write(self._journal_descriptor, start)
             os.write(self._journal_descriptor, extent_line(extent))
 
-    def _take_in(self, extent: JournalExtent, chunks: Sequence[bytes | memoryview]) -> None:
+    def _take_in(self, extent: JournalExtent, data: bytes | memoryview) -> None:
         """Account for an extent that is on disk; hash it now if it is next in line."""
         with self._lock:
             self._present.add(extent.start, extent.stop)
@@ -190,8 +187,7 @@ class PartialFile:
         if self._hash_lock.acquire(blocking=False):
             try:
                 if self._hashed_bytes == extent.start:
-                    for chunk in chunks:
-                        self._sha256.update(chunk)
+                    self._sha256.update(data)
                     self._hashed_bytes = extent.stop
                 self._hash_ahead(_CATCH_UP_BYTES)
             finally:
@@ -245,7 +241,7 @@ class PartialFile:
         known = self._block_checksums.get(start)
         if known is None:  # it came in several pieces
             length = min(BLOCK_BYTES, size_bytes - start)
-            known = block_checksum([os.pread(self._descriptor, length, start)])
+            known = block_checksum(os.pread(self._descriptor, length, start))
         return known
 
     def sync(self, size_bytes: int) -> None:
@@ -322,16 +318,12 @@ class PartialFile:
         self.close()
 
 
-def _write_all(descriptor: int, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
-    for first in range(0, len(chunks), _MAX_BUFFERS):
-        buffers = [memoryview(chunk) for chunk in chunks[first : first + _MAX_BUFFERS]]
-        while buffers:
-            written = os.pwritev(descriptor, buffers, offset)
-            offset += written
-            while buffers and written >= len(buffers[0]):
-                written -= len(buffers.pop(0))
-            if written:
-                buffers[0] = buffers[0][written:]
+def _write_all(descriptor: int, offset: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        offset += written
+        rest = rest[written:]
 
 
 def _copy_across(source: Path, target: Path) -> None:

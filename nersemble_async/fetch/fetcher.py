@@ -286,6 +286,7 @@ class Fetcher:
             store=store,
             http=self._http,
             threads=threads,
+            finishing_threads=make_limiter(settings.connections),
             slots=anyio.Semaphore(settings.connections),
             connections=settings.connections,
             rate=RateLimiter(settings.max_rate),

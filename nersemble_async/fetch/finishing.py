@@ -84,7 +84,7 @@ class FileHasher:
             if not block:
                 return False
             self._sha256.update(block)
-            self._blocks.append(block_checksum([block]))
+            self._blocks.append(block_checksum(block))
             self.size_bytes += len(block)
         return True
 

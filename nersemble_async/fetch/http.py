@@ -215,7 +215,8 @@ async def _body(response: aiohttp.ClientResponse, path: str, encoding: str) -> A
         failure: FetchError | None = None
         chunk = b""
         try:
-            chunk = await response.content.readany()
+            # Not readany: it would copy what has arrived into one piece.
+            chunk, _ = await response.content.readchunk()
             if inflate is not None:
                 chunk = inflate.decompress(chunk)
         except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:

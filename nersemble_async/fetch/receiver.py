@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -176,46 +175,48 @@ class Receiver:
         self._opened.set()
 
     async def _stream(self, answer: Answer, stop: int | None, cursor: _Cursor) -> None:
-        """Write the body from ``cursor.position`` on, a block at a time."""
-        held: list[memoryview] = []
-        held_bytes = 0
-        try:
-            async for chunk in answer.body:
-                rest = memoryview(chunk)
-                if stop is not None:  # a body may be longer than announced: not one byte of that
-                    rest = rest[: stop - cursor.position - held_bytes]
-                await self._run.rate.take(len(rest))
-                while rest:
-                    room = BLOCK_BYTES - (cursor.position + held_bytes) % BLOCK_BYTES
-                    held.append(rest[:room])
-                    held_bytes += len(held[-1])
-                    if len(held[-1]) == room:
-                        full, held, held_bytes = held, [], 0
-                        await self._write(cursor, full)
-                    rest = rest[room:]
-                if cursor.position + held_bytes == stop:
-                    break
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._put(cursor, held)
-            raise
-        await self._write(cursor, held)
+        """Write the body from ``cursor.position`` on, a block at a time.
+
+        Bytes are gathered into whole blocks: a hop to a thread, and each time that thread takes
+        the interpreter's lock, costs more than the copy.
+        """
+        with self._run.block_buffer() as buffer:
+            held_bytes = 0
+            try:
+                async for chunk in answer.body:
+                    rest = memoryview(chunk)
+                    if stop is not None:  # a body may be longer than announced: none of that
+                        rest = rest[: stop - cursor.position - held_bytes]
+                    await self._run.rate.take(len(rest))
+                    while rest:
+                        room = BLOCK_BYTES - cursor.position % BLOCK_BYTES - held_bytes
+                        piece = rest[:room]
+                        buffer[held_bytes : held_bytes + len(piece)] = piece
+                        held_bytes += len(piece)
+                        rest = rest[room:]
+                        if len(piece) == room:
+                            full, held_bytes = buffer[:held_bytes], 0
+                            await self._write(cursor, full)
+                    if cursor.position + held_bytes == stop:
+                        break
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self._put(cursor, buffer[:held_bytes])
+                raise
+            await self._write(cursor, buffer[:held_bytes])
         if stop is None:
             cursor.ended = True
         elif cursor.position < stop:
             raise TransientFetchError(self._path, "the connection ended before the file did")
 
-    async def _write(self, cursor: _Cursor, chunks: Sequence[memoryview]) -> None:
-        count_bytes = await self._put(cursor, chunks)
-        if count_bytes:
-            await self._run.emit(BytesReceived(self._path, count_bytes))
+    async def _write(self, cursor: _Cursor, data: memoryview) -> None:
+        await self._put(cursor, data)
+        if data:
+            await self._run.emit(BytesReceived(self._path, len(data)))
 
-    async def _put(self, cursor: _Cursor, chunks: Sequence[memoryview]) -> int:
-        count_bytes = sum(map(len, chunks))
-        if count_bytes:
-            start = cursor.position
-            await run_blocking(self._run.threads, self._part.write, start, chunks)
-            cursor.advance(count_bytes)
-            self.received_bytes += count_bytes
-            self._run.received_bytes += count_bytes
-        return count_bytes
+    async def _put(self, cursor: _Cursor, data: memoryview) -> None:
+        if data:
+            await run_blocking(self._run.threads, self._part.write, cursor.position, data)
+            cursor.advance(len(data))
+            self.received_bytes += len(data)
+            self._run.received_bytes += len(data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
+from nersemble_async.cache.block_checksums import BLOCK_BYTES
 from nersemble_async.cache.store import Store
 from nersemble_async.fetch.http import HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests
@@ -25,7 +27,9 @@ class RunContext:
     store: Store
     http: HttpClient
     threads: anyio.CapacityLimiter
-    """For blocking work."""
+    """For blocking work on bytes that arrive."""
+    finishing_threads: anyio.CapacityLimiter
+    """For the last steps of a file: an fsync may take seconds, and must not hold up the rest."""
     slots: anyio.Semaphore
     """One for each connection; whoever talks to the server holds one."""
     connections: int
@@ -37,4 +41,14 @@ class RunContext:
     """Files of the plan that nobody has begun."""
     received_bytes: int = 0
     """Over all files, for telling a dead server from one bad file."""
-    retries: int = field(default=0)
+    retries: int = 0
+    _buffers: list[memoryview] = field(default_factory=list)
+
+    @contextmanager
+    def block_buffer(self) -> Iterator[memoryview]:
+        """A block of memory to gather bytes in; there are never more of them than connections."""
+        buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(BLOCK_BYTES))
+        try:
+            yield buffer
+        finally:
+            self._buffers.append(buffer)

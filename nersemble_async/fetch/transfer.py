@@ -90,7 +90,9 @@ class FileTransfer:
             pass
         published = await self._run.published.sha256_of(self._file, self._repr_sha256)
         store = self._run.store
-        return await run_blocking(self._run.threads, conclude, store, self._file, part, published)
+        return await run_blocking(
+            self._run.finishing_threads, conclude, store, self._file, part, published
+        )
 
     async def _receive(self, part: PartialFile) -> None:
         """All bytes of one representation are in the part file afterwards."""

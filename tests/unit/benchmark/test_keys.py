@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nersemble_async.benchmark.keys import FrameKey, ImageKey, SequenceKey, VideoKey
@@ -28,6 +28,7 @@ def test_padding_makes_116_of_391_keys_differ() -> None:
     assert sum(key.to_key() != key.folder_name for key in keys) == 116
 
 
+@settings(deadline=None)
 @given(IMAGE_KEYS)
 def test_both_names_parse_back(key: ImageKey) -> None:
     assert ImageKey.from_name(key.folder_name) == key

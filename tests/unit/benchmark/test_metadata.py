@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nersemble_async.benchmark.metadata import (
@@ -118,6 +118,7 @@ def test_no_extra_key_takes_the_place_of_ours(name: str) -> None:
     assert metadata.model_dump()["sequences"][388]["sequence_name"] == "GLASSES"
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.integers(1, 999),
@@ -320,6 +321,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([("sequences",), ("sequences", "388"), _TIMESTEPS, (*_TIMESTEPS, 0)]),
     JSON_VALUES,
@@ -336,6 +338,7 @@ def test_nothing_but_a_metadata_error_comes_of_any_content(
         assert list(sequence.timesteps) == sorted(set(sequence.timesteps))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_nothing_but_a_metadata_error_comes_of_any_bytes(data: bytes) -> None:
     with pytest.raises(MetadataError, match=CAMERAS_PATH):

@@ -1,7 +1,7 @@
 """One file on its way in: part file, journal, running sha-256, and the rename at the end.
 
-Every method blocks and is meant for a worker thread; none takes longer than about a MiB of work
-needs, except `sync`. Several threads may call `write` at once for disjoint ranges.
+Every method blocks and is meant for a worker thread; none does more than a few MiB of work, but
+`sync`. An OSError of the system goes through as it is, see `cache.disk.disk_error`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from nersemble_async.cache.block_checksums import (
     block_count,
     pack_checksums,
 )
+from nersemble_async.cache.disk import move_file, require_room, sync_folder, write_all
 from nersemble_async.cache.extents import ByteRange, ExtentSet
 from nersemble_async.cache.journal import (
     JournalExtent,
@@ -28,9 +28,9 @@ from nersemble_async.cache.journal import (
     extent_line,
     header_line,
     read_journal,
+    write_journal,
 )
 from nersemble_async.cache.locking import open_locked
-from nersemble_async.errors import DiskFullError
 
 _CATCH_UP_BYTES = 4 * BLOCK_BYTES
 
@@ -61,9 +61,8 @@ class PartialFile:
         if claimed is None:
             os.ftruncate(self._descriptor, 0)
         else:
-            self.identity, claims = claimed
-            # Taken from the end: in the order of the file, so that hashing follows along.
-            self._claims = sorted(claims, key=lambda claim: claim.start, reverse=True)
+            self.identity, extents = claimed
+            self._claim(extents)
 
     def _clear(self) -> None:
         self.identity = None
@@ -71,6 +70,10 @@ class PartialFile:
         self._block_checksums: dict[int, str] = {}
         self._sha256 = hashlib.sha256()
         self._hashed_bytes = 0
+
+    def _claim(self, extents: list[JournalExtent]) -> None:
+        # Taken from the end: in the order of the file, so that hashing follows along.
+        self._claims = sorted(extents, key=lambda extent: extent.start, reverse=True)
 
     # ---- state ------------------------------------------------------------------------------
 
@@ -130,38 +133,19 @@ class PartialFile:
         self.reset()
         self.identity = identity
         if identity.size_bytes is not None:
-            self._check_room(identity.size_bytes)
-
-    def _check_room(self, size_bytes: int) -> None:
-        # posix_fallocate would reserve the room, but glibc emulates it on NFS by writing every
-        # block, and on tmpfs it clears every page; so look first, and handle ENOSPC where it comes.
-        stat = os.fstatvfs(self._descriptor)
-        free_bytes = stat.f_bavail * stat.f_frsize
-        if free_bytes < size_bytes:
-            raise DiskFullError(
-                f"{self._part.name}: {size_bytes:,} bytes are needed, {free_bytes:,} are free"
-            )
+            require_room(self._descriptor, self._part.name, identity.size_bytes)
 
     # ---- writing ------------------------------------------------------------------------------
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Put ``data`` at ``offset``: the bytes, then their journal line. Must lie in one block.
-
-        Raises:
-            DiskFullError: no room; what was written before stays.
-        """
+        """Put ``data`` at ``offset``: the bytes, then their journal line. Must lie in one block."""
         if not data:
             return
         if offset // BLOCK_BYTES != (offset + len(data) - 1) // BLOCK_BYTES:
             raise ValueError("a write must stay inside one block")
         extent = JournalExtent(offset, offset + len(data), block_checksum(data))
-        try:
-            _write_all(self._descriptor, offset, data)
-            self._append_journal(extent)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _disk_full(self._part.name, len(data), error) from error
-            raise
+        write_all(self._descriptor, offset, data)
+        self._append_journal(extent)
         self._take_in(extent, data)
 
     def _append_journal(self, extent: JournalExtent) -> None:
@@ -245,18 +229,9 @@ class PartialFile:
         return known
 
     def sync(self, size_bytes: int) -> None:
-        """Cut to size and wait until the data is on the disk.
-
-        Raises:
-            DiskFullError: some file systems only notice here.
-        """
-        try:
-            os.ftruncate(self._descriptor, size_bytes)
-            os.fsync(self._descriptor)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _disk_full(self._part.name, size_bytes, error) from error
-            raise
+        """Cut to size and wait until the data is on the disk (some notice only here: no room)."""
+        os.ftruncate(self._descriptor, size_bytes)
+        os.fsync(self._descriptor)
 
     def publish(self, target: Path) -> os.stat_result:
         """Rename to the final name, durably; to be called after `sync` and verification.
@@ -264,14 +239,7 @@ class PartialFile:
         Returns:
             The stat of the file under its final name.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._part.replace(target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy_across(self._part, target)
-            self._part.unlink()
+        move_file(self._part, target)
         sync_folder(target.parent)
         self._published = True
         self._journal.unlink(missing_ok=True)
@@ -279,14 +247,28 @@ class PartialFile:
 
     def quarantine(self, target: Path) -> None:
         """Move what was received to ``target``, out of the way, and start from nothing."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._part.replace(target)
+        move_file(self._part, target)
         os.close(self._descriptor)
         self._descriptor = -1
         self._descriptor = open_locked(self._part)
         self._close_journal()
         self._journal.unlink(missing_ok=True)
         self._clear()
+
+    def take_over(
+        self, source: Path, identity: RemoteIdentity, extents: list[JournalExtent]
+    ) -> None:
+        """Make ``source`` the part file, of which ``extents`` are claimed to be right."""
+        self.reset()
+        move_file(source, self._part)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._descriptor = open_locked(self._part)
+        if identity.size_bytes is not None:
+            os.ftruncate(self._descriptor, identity.size_bytes)
+        write_journal(self._journal, identity, extents)
+        self.identity = identity
+        self._claim(extents)
 
     # ---- lifetime -----------------------------------------------------------------------------
 
@@ -316,42 +298,3 @@ class PartialFile:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _write_all(descriptor: int, offset: int, data: bytes | memoryview) -> None:
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(descriptor, rest, offset)
-        offset += written
-        rest = rest[written:]
-
-
-def _copy_across(source: Path, target: Path) -> None:
-    """For a target on another file system (a linked folder): a hidden copy beside it, renamed."""
-    hidden = target.with_name(f".{target.name}.nersemble_async-partial")
-    try:
-        with source.open("rb") as reader, hidden.open("wb") as writer:
-            shutil.copyfileobj(reader, writer, BLOCK_BYTES)
-            writer.flush()
-            os.fsync(writer.fileno())
-        hidden.replace(target)
-    except BaseException:
-        hidden.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` durable, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _disk_full(name: str, needed_bytes: int, error: OSError) -> DiskFullError:
-    why = os.strerror(error.errno or errno.ENOSPC)
-    return DiskFullError(f"{name}: {why} ({needed_bytes:,} bytes were needed)")

@@ -6,20 +6,15 @@ The visible tree is the official toolkit's; everything of ours lies in ``.nersem
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES, unpack_checksums
-from nersemble_async.cache.journal import (
-    JournalExtent,
-    RemoteIdentity,
-    read_journal,
-    write_journal,
-)
-from nersemble_async.cache.partial_file import PartialFile, sync_folder
+from nersemble_async.cache.disk import move_file, sync_folder
+from nersemble_async.cache.journal import JournalExtent, RemoteIdentity, read_journal
+from nersemble_async.cache.partial_file import PartialFile
 from nersemble_async.cache.records import FileRecord, RecordLog
 from nersemble_async.errors import CacheError
 
@@ -141,30 +136,21 @@ class Store:
 
     def set_aside(self, path: str) -> None:
         """Move a file that contradicts its evidence from its final name into the quarantine."""
-        aside = self.quarantine(path)
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(self.target(path), aside)
+        move_file(self.target(path), self.quarantine(path))
 
     def reopen_for_repair(self, record: FileRecord, damaged: set[int]) -> None:
         """Turn a damaged file back into a part file that lacks only its damaged blocks.
 
         The damaged file leaves its final name first, so that nothing wrong stands there.
         """
-        target, part = self.target(record.path), self.part(record.path)
+        target = self.target(record.path)
         size = target.stat().st_size
         extents = [
             JournalExtent(start, min(start + BLOCK_BYTES, record.size_bytes), checksum)
             for index, checksum in enumerate(unpack_checksums(record.blocks))
             if index not in damaged and (start := index * BLOCK_BYTES) < size
         ]
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with self.open_partial(record.path):
-            identity = RemoteIdentity(record.size_bytes, record.etag, record.last_modified)
-            try:
-                target.replace(part)
-            except OSError:  # a linked folder on another file system
-                shutil.copyfile(target, part)
-                target.unlink()
-            os.truncate(part, record.size_bytes)
-            write_journal(self.journal(record.path), identity, extents)
+        identity = RemoteIdentity(record.size_bytes, record.etag, record.last_modified)
+        with self.open_partial(record.path) as part:
+            part.take_over(target, identity, extents)
             sync_folder(target.parent)

@@ -10,7 +10,6 @@ from nersemble_async.fetch.finishing import FileHasher, adopt, require_size
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.fetch.retrying import retried
 from nersemble_async.fetch.run_context import RunContext
-from nersemble_async.workers import run_blocking
 
 
 async def adopt_file(run: RunContext, file: PlannedFile) -> FileRecord:
@@ -21,17 +20,17 @@ async def adopt_file(run: RunContext, file: PlannedFile) -> FileRecord:
         FetchError: the server could not be asked for the size.
     """
     identity = await retried(run, lambda: run.http.head(file.path))
-    size = await run_blocking(run.threads, lambda: run.store.target(file.path).stat().st_size)
+    size = await run.on_disk(file.path, lambda: run.store.target(file.path).stat().st_size)
     require_size(file.path, size, identity)  # before hashing what cannot be right
-    hasher = await run_blocking(run.threads, FileHasher, run.store.target(file.path))
+    hasher = await run.on_disk(file.path, FileHasher, run.store.target(file.path))
     try:
-        while await run_blocking(run.threads, hasher.step):
+        while await run.on_disk(file.path, hasher.step):
             pass
         published = await run.published.sha256_of(file, None)
-        return await run_blocking(run.threads, adopt, run.store, file, hasher, identity, published)
+        return await run.on_disk(file.path, adopt, run.store, file, hasher, identity, published)
     finally:
         with anyio.CancelScope(shield=True):
-            await run_blocking(run.threads, hasher.close)
+            await run.on_disk(file.path, hasher.close)
 
 
 async def remote_unchanged(run: RunContext, record: FileRecord) -> bool:

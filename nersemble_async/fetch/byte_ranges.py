@@ -1,9 +1,6 @@
-"""How a file is cut into requests, and what a Content-Range says (pure)."""
+"""How a file is cut into requests (pure)."""
 
 from __future__ import annotations
-
-import re
-from dataclasses import dataclass
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES
 from nersemble_async.cache.extents import ByteRange
@@ -13,42 +10,6 @@ _BUSY_SPAN_BYTES = 64 * MIB
 _MIN_SPAN_BYTES = 4 * MIB
 _MAX_IDLE_SPAN_BYTES = 16 * MIB
 _SPANS_PER_CONNECTION = 4
-
-_CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class ContentRange:
-    """A parsed Content-Range header."""
-
-    sent: ByteRange | None
-    """The bytes in the body; None for ``bytes */N`` (with status 416)."""
-    size_bytes: int | None
-    """Of the whole representation; None where the server does not say (``/*``)."""
-
-
-def parse_content_range(text: str) -> ContentRange:
-    """``bytes 0-9/100`` → bytes 0 to 10 of 100 (RFC 9110 §14.4).
-
-    Raises:
-        ValueError: not a Content-Range, or one that contradicts itself.
-    """
-    match = _CONTENT_RANGE.fullmatch(text)
-    if match is None:
-        raise ValueError("not a Content-Range in bytes")
-    first, last, total = match.groups()
-    size = None if total == "*" else int(total)
-    if first is None:
-        return ContentRange(None, size)
-    sent = ByteRange(int(first), int(last) + 1)
-    if size is not None and sent.stop > size:
-        raise ValueError("a range beyond the size it states")
-    return ContentRange(sent, size)
-
-
-def range_header(wanted: ByteRange) -> str:
-    """The Range header that asks for it."""
-    return f"bytes={wanted.start}-{wanted.stop - 1}"
 
 
 def first_span_bytes(connections: int, files_waiting: int) -> int:

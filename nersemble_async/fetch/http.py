@@ -6,17 +6,13 @@ texts and attributes hold the URL, and the URL is the credential.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
-import re
 import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -37,12 +33,17 @@ from nersemble_async.errors import (
     ServerUnreachableError,
     TransientFetchError,
 )
-from nersemble_async.fetch.byte_ranges import ContentRange, parse_content_range, range_header
+from nersemble_async.fetch.headers import (
+    ContentRange,
+    range_header,
+    read_content_range,
+    read_identity,
+    read_repr_digest,
+)
 from nersemble_async.fetch.retry import parse_retry_after
 
 _READ_BUFFER_BYTES = 1 << 18
 _RETRIED_STATUSES = frozenset({408, 425, 429})
-_DIGEST = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Answer:
     identity: RemoteIdentity
     """Of the whole representation, with strong validators only."""
     content_range: ContentRange | None
-    """Of a 206 or 416."""
+    """Of a 206 or 416; without any content where the header is missing or cannot be true."""
     sha256: str | None
     """Of the whole representation, from Repr-Digest (RFC 9530), hex."""
     encoded: bool
@@ -150,7 +151,7 @@ class HttpClient:
             async with self.get(path, ByteRange(0, 1)) as answer:
                 return answer.identity
         try:
-            return _identity(response.headers, response.content_length)
+            return read_identity(response.headers, response.content_length)
         finally:
             response.release()
 
@@ -180,26 +181,18 @@ class HttpClient:
 
 def _answer(response: aiohttp.ClientResponse, path: str) -> Answer:
     headers = response.headers
-    content_range: ContentRange | None = None
-    failure: ProtocolError | None = None
-    if response.status in (206, 416) and "Content-Range" in headers:
-        try:
-            content_range = parse_content_range(headers["Content-Range"])
-        except ValueError as error:
-            failure = ProtocolError(path, f"the server's Content-Range is unusable: {error}")
-    elif response.status == 206:  # noqa: PLR2004 - a status code
-        failure = ProtocolError(path, "the server sent a part of the file without Content-Range")
-    if failure is not None:
-        raise failure
+    content_range = None
+    if response.status in (206, 416):
+        content_range = read_content_range(headers.get("Content-Range"), response.content_length)
     size = response.content_length if content_range is None else content_range.size_bytes
     encoding = headers.get("Content-Encoding", "identity").strip().lower()
     encoded = encoding not in ("", "identity")
-    identity = RemoteIdentity(None) if encoded else _identity(headers, size)
+    identity = RemoteIdentity(None) if encoded else read_identity(headers, size)
     return Answer(
         status=response.status,
         identity=identity,
         content_range=content_range,
-        sha256=None if encoded else _repr_digest(headers.get("Repr-Digest")),
+        sha256=None if encoded else read_repr_digest(headers.get("Repr-Digest")),
         encoded=encoded,
         body=_body(response, path, encoding),
     )
@@ -222,42 +215,15 @@ async def _body(response: aiohttp.ClientResponse, path: str, encoding: str) -> A
         except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
             failure = _translate(error, path)
         if failure is not None:
+            if inflate is None:
+                # aiohttp would drop what came before the connection broke; without it, a server
+                # that cuts every answer short after some kilobytes would never get us anywhere.
+                yield response.content._read_nowait(-1)  # noqa: SLF001 - there is no public way
             raise failure
         if chunk:
             yield chunk
         elif response.content.at_eof():
             return
-
-
-def _identity(headers: Mapping[str, str], size: int | None) -> RemoteIdentity:
-    etag = headers.get("ETag")
-    if etag is not None:
-        strong = etag.startswith('"') and etag.endswith('"') and len(etag) > 1
-        return RemoteIdentity(size, etag=etag if strong else None)
-    return RemoteIdentity(size, last_modified=_strong_date(headers))
-
-
-def _strong_date(headers: Mapping[str, str]) -> str | None:
-    """Last-Modified where the answer's Date is at least a second later (RFC 9110 §8.8.2.2)."""
-    modified, date = headers.get("Last-Modified"), headers.get("Date")
-    if modified is None or date is None:
-        return None
-    try:
-        apart = parsedate_to_datetime(date) - parsedate_to_datetime(modified)
-    except (ValueError, TypeError):
-        return None
-    return modified if apart.total_seconds() >= 1 else None
-
-
-def _repr_digest(text: str | None) -> str | None:
-    match = _DIGEST.search(text) if text else None
-    if match is None:
-        return None
-    try:
-        digest = base64.b64decode(match.group(1), validate=True)
-    except binascii.Error:
-        return None
-    return digest.hex() if len(digest) == 32 else None  # noqa: PLR2004 - sha-256
 
 
 def _refusal(response: aiohttp.ClientResponse, path: str) -> FetchError | None:

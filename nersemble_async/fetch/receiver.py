@@ -18,7 +18,6 @@ from nersemble_async.fetch.progress import BytesReceived, FileRestarted, FileRet
 from nersemble_async.fetch.retry import RetryBudget
 from nersemble_async.fetch.run_context import RunContext
 from nersemble_async.log import get_logger
-from nersemble_async.workers import run_blocking
 
 log = get_logger(__name__)
 
@@ -148,7 +147,7 @@ class Receiver:
             # Nothing tells whether the next answer is of the same file: begin again. (Then this
             # is the only request for the file, so nobody else writes.)
             discarded = self._part.present_bytes
-            await run_blocking(self._run.threads, self._part.reset)
+            await self._run.on_disk(self._path, self._part.reset)
             cursor.position, cursor.stop = 0, self._first_cursor().stop
             await self._run.emit(FileRestarted(self._path, discarded, "it cannot be resumed"))
 
@@ -167,7 +166,7 @@ class Receiver:
 
     async def _open(self, answer: Answer, accepted: Accepted, cursor: _Cursor) -> None:
         """The size is known (or will not be): make room, let the other ranges begin."""
-        await run_blocking(self._run.threads, self._part.begin, accepted.identity)
+        await self._run.on_disk(self._path, self._part.begin, accepted.identity)
         size = accepted.identity.size_bytes
         whole = answer.content_range is None or cursor.stop is None
         cursor.stop = size if whole or size is None else min(cursor.stop or size, size)
@@ -216,7 +215,7 @@ class Receiver:
 
     async def _put(self, cursor: _Cursor, data: memoryview) -> None:
         if data:
-            await run_blocking(self._run.threads, self._part.write, cursor.position, data)
+            await self._run.on_disk(self._path, self._part.write, cursor.position, data)
             cursor.advance(len(data))
             self.received_bytes += len(data)
             self._run.received_bytes += len(data)

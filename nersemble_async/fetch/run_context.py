@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar, TypeVarTuple
 
 import anyio
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES
+from nersemble_async.cache.disk import disk_error
 from nersemble_async.cache.store import Store
 from nersemble_async.fetch.http import HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests
 from nersemble_async.fetch.progress import FetchEvent
 from nersemble_async.fetch.rate_limit import RateLimiter
 from nersemble_async.fetch.retry import RetryPolicy
+from nersemble_async.workers import run_blocking
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 Emit = Callable[[FetchEvent], Awaitable[None]]
 """Takes an event; may wait (a slow consumer slows the transfers, no buffer grows)."""
@@ -43,6 +49,23 @@ class RunContext:
     """Over all files, for telling a dead server from one bad file."""
     retries: int = 0
     _buffers: list[memoryview] = field(default_factory=list)
+
+    async def on_disk(
+        self,
+        path: str,
+        function: Callable[[*Args], T],
+        *args: *Args,
+        limiter: anyio.CapacityLimiter | None = None,
+    ) -> T:
+        """Blocking work on one file in a thread.
+
+        Raises:
+            DiskFullError, CacheError: for an OSError of the system.
+        """
+        try:
+            return await run_blocking(limiter or self.threads, function, *args)
+        except OSError as error:
+            raise disk_error(path, error) from error
 
     @contextmanager
     def block_buffer(self) -> Iterator[memoryview]:

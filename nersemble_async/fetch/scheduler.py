@@ -195,7 +195,7 @@ class Scheduler:
                 return finished(await adopt_file(self._run, file), Outcome.ADOPTED, 0)
             except IntegrityError as error:
                 log.warning("file_quarantined", path=file.path, reason=error.reason)
-                await run_blocking(self._run.threads, self._run.store.set_aside, file.path)
+                await self._run.on_disk(file.path, self._run.store.set_aside, file.path)
                 await self._run.emit(FileRestarted(file.path, local.local_bytes, error.reason))
         elif local.state is LocalState.COMPLETE and self._options.check_remote:
             record = local.record

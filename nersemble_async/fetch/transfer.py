@@ -49,16 +49,16 @@ class FileTransfer:
             FetchError, CacheError: it could not be had; what was received is kept.
         """
         run, path = self._run, self._file.path
-        part = await run_blocking(run.threads, run.store.open_partial, path)
+        part = await run.on_disk(path, run.store.open_partial, path)
         try:
-            if record := await run_blocking(run.threads, self._finished_elsewhere):
+            if record := await run.on_disk(path, self._finished_elsewhere):
                 return finished(record, Outcome.PRESENT, 0)
-            while await run_blocking(run.threads, part.recheck):
+            while await run.on_disk(path, part.recheck):
                 pass
             return await self._fetch_into(part)
         finally:
             with anyio.CancelScope(shield=True):
-                await run_blocking(run.threads, part.close)
+                await run.on_disk(path, part.close)
 
     async def _fetch_into(self, part: PartialFile) -> FileFinished:
         """Twice where need be: bytes that contradict their evidence may have been an accident."""
@@ -69,10 +69,11 @@ class FileTransfer:
             except IntegrityError as error:
                 discarded, reason = part.present_bytes, error.reason
                 aside = self._run.store.quarantine(self._file.path)
-                await run_blocking(self._run.threads, part.quarantine, aside)
+                await self._run.on_disk(self._file.path, part.quarantine, aside)
                 log.warning("file_quarantined", path=self._file.path, reason=reason)
                 if is_last_try:
                     raise
+                self._plain = True  # parts that do not fit together may have been the reason
                 await self._run.emit(FileRestarted(self._file.path, discarded, reason))
             else:
                 break
@@ -86,7 +87,7 @@ class FileTransfer:
         return now.record if fresh else None
 
     async def _conclude(self, part: PartialFile) -> FileRecord:
-        while not await run_blocking(self._run.threads, part.hash_rest):
+        while not await self._run.on_disk(self._file.path, part.hash_rest):
             pass
         published = await self._run.published.sha256_of(self._file, self._repr_sha256)
         store = self._run.store
@@ -109,7 +110,7 @@ class FileTransfer:
             finally:
                 self.received_bytes += receiver.received_bytes
             discarded = part.present_bytes
-            await run_blocking(self._run.threads, part.reset)
+            await self._run.on_disk(self._file.path, part.reset)
             log.info("file_restarted", path=self._file.path, reason=reason)
             if discarded:
                 await self._run.emit(FileRestarted(self._file.path, discarded, reason))

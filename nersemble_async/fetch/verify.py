@@ -127,11 +127,12 @@ async def _verify_one(
         return FileVerification(file.path, VerifyState.MISSING)
     hasher = await run_blocking(threads, FileHasher, store.target(file.path))
     try:
-        before = 0
-        while await run_blocking(threads, hasher.step):
-            if on_event is not None:
-                on_event(BytesReceived(file.path, hasher.size_bytes - before))
+        more = True
+        while more:
             before = hasher.size_bytes
+            more = await run_blocking(threads, hasher.step)
+            if on_event is not None and hasher.size_bytes > before:
+                on_event(BytesReceived(file.path, hasher.size_bytes - before))
     finally:
         with anyio.CancelScope(shield=True):
             await run_blocking(threads, hasher.close)

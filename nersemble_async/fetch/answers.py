@@ -78,7 +78,8 @@ def accept_next(answer: Answer, wanted: ByteRange, known: RemoteIdentity) -> Acc
             _go_plain("the server answers a range with the whole file")
         raise Restart("it changed on the server", plain=False)
     if answer.status == _UNSATISFIABLE:
-        raise Restart("it changed on the server: it is shorter now", plain=False)
+        # Shorter now, or the total was a lie: the whole in one request settles both.
+        _go_plain("the server refuses a range that should exist")
     if answer.encoded:
         _go_plain("the server compresses ranges")
     if not known.same_representation(answer.identity):

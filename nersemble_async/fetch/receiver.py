@@ -19,6 +19,8 @@ from nersemble_async.fetch.retry import RetryBudget
 from nersemble_async.fetch.run_context import RunContext
 from nersemble_async.log import get_logger
 
+_MAX_HELD_SECONDS = 0.1
+
 log = get_logger(__name__)
 
 
@@ -177,10 +179,12 @@ class Receiver:
         """Write the body from ``cursor.position`` on, a block at a time.
 
         Bytes are gathered into whole blocks: a hop to a thread, and each time that thread takes
-        the interpreter's lock, costs more than the copy.
+        the interpreter's lock, costs more than the copy. On a slow link they are written sooner,
+        so that a killed process has little to ask for again.
         """
         with self._run.block_buffer() as buffer:
             held_bytes = 0
+            write_by = anyio.current_time() + _MAX_HELD_SECONDS
             try:
                 async for chunk in answer.body:
                     rest = memoryview(chunk)
@@ -193,9 +197,10 @@ class Receiver:
                         buffer[held_bytes : held_bytes + len(piece)] = piece
                         held_bytes += len(piece)
                         rest = rest[room:]
-                        if len(piece) == room:
+                        if len(piece) == room or anyio.current_time() > write_by:
                             full, held_bytes = buffer[:held_bytes], 0
                             await self._write(cursor, full)
+                            write_by = anyio.current_time() + _MAX_HELD_SECONDS
                     if cursor.position + held_bytes == stop:
                         break
             except BaseException:

@@ -32,6 +32,7 @@ from nersemble_async.cli.wording import (
     fetch_summary,
     files_in_words,
     grades_in_words,
+    reason_of,
     seconds_in_words,
 )
 from nersemble_async.fetch.progress import EvidenceGrade, ExitCode
@@ -110,7 +111,11 @@ def _finding(file: FileVerification) -> str:
         ranges = ", ".join(f"{span.start}-{span.stop - 1}" for span in file.damaged_ranges[:3])
         more = ", …" if len(file.damaged_ranges) > 3 else ""  # noqa: PLR2004 -- as above
         return f"damaged: {bytes_in_words(damaged_bytes)} (bytes {ranges}{more})"
-    return str(file.state.value) if file.error is None else f"{file.state.value}: {file.error}"
+    return (
+        str(file.state.value)
+        if file.error is None
+        else f"{file.state.value}: {reason_of(file.error)}"
+    )
 
 
 def verify_document(report: VerifyReport, root: Path) -> Document:

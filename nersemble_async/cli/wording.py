@@ -92,6 +92,11 @@ def files_in_words(count: int) -> str:
     return f"{count:,} file{'' if count == 1 else 's'}"
 
 
+def retries_in_words(count: int) -> str:
+    """``1`` → ``1 retry``."""
+    return f"{count:,} retr{'y' if count == 1 else 'ies'}"
+
+
 def progress_in_words(tally: Tally) -> str:
     """One line that tells how far a run is."""
     done = tally.complete_files + tally.failed_files
@@ -103,7 +108,7 @@ def progress_in_words(tally: Tally) -> str:
     if tally.remaining_seconds is not None and (done < tally.files or not tally.files):
         parts.append(f"{seconds_in_words(tally.remaining_seconds)} left")
     if tally.retries:
-        parts.append(f"{tally.retries:,} retries")
+        parts.append(retries_in_words(tally.retries))
     if tally.failed_files:
         parts.append(f"{tally.failed_files:,} failed")
     return ", ".join(parts)
@@ -149,7 +154,7 @@ def fetch_summary(report: FetchReport, root: Path) -> list[Line]:
     rate = ""
     if report.received_bytes and report.seconds > 0:
         rate = f" ({bytes_in_words(report.received_bytes / report.seconds)}/s)"
-    retries = f", {report.retries:,} retries" if report.retries else ""
+    retries = f", {retries_in_words(report.retries)}" if report.retries else ""
     lines.append(
         Line(
             f"  {told or 'nothing to do'}; {bytes_in_words(report.received_bytes)} received in "

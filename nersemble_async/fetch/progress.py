@@ -96,7 +96,8 @@ class FileRetried:
     """A transient fault; the request is made again after `wait_seconds`."""
 
     path: str
-    attempt: int
+    failures: int
+    """In a row without progress; 0 where bytes came before the connection broke."""
     wait_seconds: float
     reason: str
 

@@ -139,10 +139,10 @@ class Receiver:
         wait = cursor.budget.next_wait(error.retry_after_seconds)
         if wait is None:
             raise error
-        attempt = cursor.budget.attempt
-        log.info("request_retried", path=self._path, attempt=attempt, reason=error.reason)
+        failures = cursor.budget.failures
+        log.info("request_retried", path=self._path, failures=failures, reason=error.reason)
         self._run.retries += 1
-        await self._run.emit(FileRetried(self._path, attempt, wait, error.reason))
+        await self._run.emit(FileRetried(self._path, failures, wait, error.reason))
         await anyio.sleep(wait)
         identity = self._part.identity
         if identity is not None and identity.validator is None:

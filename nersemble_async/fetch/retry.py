@@ -7,7 +7,7 @@ this budget is reset by bytes that came, and the wait may be set by the server's
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 MAX_WAIT_SECONDS = 60.0
@@ -25,27 +25,30 @@ class RetryPolicy:
     """The upper end of the first wait."""
 
 
-@dataclass(slots=True)
 class RetryBudget:
     """One request's tries. `progressed` gives the full budget back."""
 
-    policy: RetryPolicy
-    attempt: int = field(default=0, init=False)
-    """Failures in a row without progress."""
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._progressed = False
+        self.failures = 0
+        """Tries in a row that failed without any progress."""
 
     def progressed(self) -> None:
-        """Bytes came: earlier failures no longer count."""
-        self.attempt = 0
+        """Bytes came: earlier failures no longer count, nor does the end of this try."""
+        self._progressed = True
 
     def next_wait(self, retry_after_seconds: float | None) -> float | None:
-        """Seconds to wait before the next try; None when the budget is spent.
+        """After a failed try: seconds to wait before the next one; None when the budget is spent.
 
         A Retry-After is obeyed where it is longer than the drawn wait, up to ten minutes.
         """
-        self.attempt += 1
-        if self.attempt > self.policy.retries:
+        self.failures = 0 if self._progressed else self.failures + 1
+        self._progressed = False
+        if self.failures > self._policy.retries:
             return None
-        ceiling = min(self.policy.base_seconds * 2.0 ** (self.attempt - 1), MAX_WAIT_SECONDS)
+        doublings = max(self.failures - 1, 0)
+        ceiling = min(self._policy.base_seconds * 2.0**doublings, MAX_WAIT_SECONDS)
         wait = random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not cryptography
         if retry_after_seconds is None:
             return wait

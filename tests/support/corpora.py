@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nersemble_async.benchmark.spec import FileKind
-from nersemble_async.fetch.plan import FetchPlan, PlannedFile
+from nersemble_async.fetch.plan import METADATA_ASSET, FetchPlan, PlannedFile
 
 PARTICIPANT_ID = 388
 SEQUENCE_NAME = "GLASSES"
@@ -85,6 +86,22 @@ def pointclouds(sizes_bytes: Iterable[int], seed: int = 0) -> Corpus:
     }
     plan = FetchPlan(tuple(planned_pointcloud(timestep) for timestep in range(len(bodies))))
     return Corpus(plan, bodies)
+
+
+def with_metadata(corpus: Corpus) -> Corpus:
+    """The pointclouds with the metadata.json that lists them, for runs of the command line."""
+    timesteps = [file.timestep for file in corpus.plan]
+    entry = {"sequence_name": SEQUENCE_NAME, "timesteps": timesteps}
+    body = json.dumps({"sequences": {str(PARTICIPANT_ID): entry}}).encode()
+    file = PlannedFile("nvs/metadata.json", "nvs", METADATA_ASSET, FileKind.JSON)
+    return Corpus(FetchPlan((file, *corpus.plan)), {file.path: body, **corpus.bodies})
+
+
+FETCH_POINTCLOUDS = (
+    *("fetch", "nvs", "--participant", str(PARTICIPANT_ID)),
+    *("--assets", "pointclouds", "--pointcloud-frames", "all"),
+)
+"""The command that fetches a corpus of `with_metadata`."""
 
 
 def visible_files(root: Path) -> dict[str, str]:

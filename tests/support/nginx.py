@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 from collections import Counter
@@ -78,10 +79,11 @@ class LoggedRequest:
 class Nginx:
     """A running nginx; made by `run_nginx`."""
 
-    def __init__(self, port: int, token: str, prefix: Path) -> None:
+    def __init__(self, port: int, token: str, prefix: Path, process_id: int) -> None:
         self.port = port
         self.token = token
         self._prefix = prefix
+        self._process_id = process_id
 
     @property
     def url(self) -> str:
@@ -92,6 +94,30 @@ class Nginx:
     def error_log(self) -> str:
         """What nginx complained about."""
         return (self._prefix / "error.log").read_text("utf-8")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within, nginx sends nothing, and everything that it had sent has reached its clients."""
+        workers = f"/proc/{self._process_id}/task/{self._process_id}/children"
+        processes = [self._process_id, *map(int, Path(workers).read_text("ascii").split())]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            while self._bytes_on_the_way():
+                pass
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    def _bytes_on_the_way(self) -> int:
+        """In the kernel's receive queues of connections to this server."""
+        total = 0
+        for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+            _, _, remote, _, queues, *_ = line.split()
+            if int(remote.partition(":")[2], 16) == self.port:
+                total += int(queues.partition(":")[2], 16)
+        return total
 
     def settle(self) -> None:
         """Return when no request is in progress any more: then all are in the log."""
@@ -184,7 +210,7 @@ def run_nginx(
                 options=" ".join(options),
                 # As root it would give up its rights, and could not read a test's folder.
                 user="user root root;" if os.getuid() == 0 else "",
-                chunk_bytes=max(4096, (bytes_per_second or 20_000_000) // 20),
+                chunk_bytes=min(max(4096, (bytes_per_second or 20_000_000) // 20), 128 * 1024),
             )
         )
         process = subprocess.Popen(
@@ -195,7 +221,7 @@ def run_nginx(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-    server = Nginx(port, token, prefix)
+    server = Nginx(port, token, prefix, process.pid)
     try:
         yield server
     finally:

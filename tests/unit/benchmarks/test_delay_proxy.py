@@ -1,0 +1,66 @@
+"""The delaying link: its arithmetic, and that bytes come through it whole."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from benchmarks.delay_proxy import Link, delayed
+
+LINK = Link(rtt_seconds=0.05, accepted_at_seconds=10.0)
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "leaves_at"),
+    [
+        (10.0, 10.075),  # at once: after the handshake that the kernel skipped
+        (10.04, 10.075),
+        (11.0, 11.025),
+    ],
+)
+def test_first_bytes_wait_for_the_handshake(sent_at: float, leaves_at: float) -> None:
+    assert LINK.leaves_upstream(sent_at) == pytest.approx(leaves_at)
+
+
+def test_answers_take_half_a_round_trip() -> None:
+    assert LINK.leaves_downstream(11.0) == pytest.approx(11.025)
+
+
+def test_a_first_answer_takes_two_round_trips_and_a_later_one_takes_one() -> None:
+    first = LINK.leaves_downstream(LINK.leaves_upstream(10.0))
+    later = LINK.leaves_downstream(LINK.leaves_upstream(11.0))
+    assert first == pytest.approx(10.0 + 2 * LINK.rtt_seconds)
+    assert later == pytest.approx(11.0 + LINK.rtt_seconds)
+
+
+def echo(listener: socket.socket, connections: int) -> None:
+    for _ in range(connections):
+        connection, _ = listener.accept()
+        with connection:
+            while chunk := connection.recv(1 << 16):
+                connection.sendall(chunk)
+
+
+def send(connection: socket.socket, data: bytes) -> None:
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
+
+
+def test_carries_large_bodies_in_order_and_passes_the_end_on() -> None:
+    payload = b"".join(number.to_bytes(4, "big") for number in range(1_000_000))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=echo, args=(listener, 2))
+        server.start()
+        with delayed(listener.getsockname()[1], 0.01) as port:
+            for data in (payload, b"second connection"):
+                with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+                    sender = threading.Thread(target=send, args=(client, data))
+                    sender.start()
+                    received = bytearray()
+                    while chunk := client.recv(1 << 16):
+                        received += chunk
+                    sender.join()
+                assert bytes(received) == data
+        server.join()

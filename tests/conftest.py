@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+
+# A deadline would measure how busy the machine is.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 

@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nersemble_async.cache.block_checksums import BLOCK_BYTES
+
 _VERSION = 1
+_EXTENT_LINE = re.compile(rb'\[([0-9]{1,19}),([0-9]{1,19}),"([0-9a-f]{16})"\]')
+_MAX_OFFSET = 2**63 - 1
+"""No file is longer: a larger number is damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +76,46 @@ def extent_line(extent: JournalExtent) -> bytes:
 
 
 def read_journal(path: Path) -> tuple[RemoteIdentity, list[JournalExtent]] | None:
-    """What a journal claims; None where there is none, or its first line does not parse.
+    """What a journal claims; None where there is none, or its first line is damaged.
 
-    Lines that do not parse are passed over: a crash tore them.
+    Whatever the bytes are, this does not fail. Lines that are not exactly as they were written are
+    passed over: a crash tore them, or the disk lost them.
     """
     try:
         lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        header = json.loads(lines[0])
-        if header["version"] != _VERSION:
-            return None
-        size = header["size"]
-        identity = RemoteIdentity(
-            None if size is None else int(size), header["etag"], header["last_modified"]
-        )
-    except (ValueError, KeyError, TypeError):
+    identity = _read_header(lines[0])
+    if identity is None:
         return None
-    extents: list[JournalExtent] = []
     # The last piece has no newline behind it: empty, or torn.
-    for line in lines[1:-1]:
-        try:
-            start, length, checksum = json.loads(line)
-            extent = JournalExtent(int(start), int(start) + int(length), str(checksum))
-        except (ValueError, TypeError):
-            continue
-        inside = identity.size_bytes is None or extent.stop <= identity.size_bytes
-        if inside and 0 <= extent.start < extent.stop:
-            extents.append(extent)
-    return identity, extents
+    extents = [extent for line in lines[1:-1] if (extent := _read_extent(line)) is not None]
+    end = _MAX_OFFSET if identity.size_bytes is None else identity.size_bytes
+    return identity, [extent for extent in extents if extent.stop <= end]
+
+
+def _read_header(line: bytes) -> RemoteIdentity | None:
+    try:
+        fields = json.loads(line)
+        version, size = fields["version"], fields["size"]
+        etag, last_modified = fields["etag"], fields["last_modified"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    # `type` and not isinstance: JSON's true is no number.
+    sized = size is None or (type(size) is int and 0 <= size <= _MAX_OFFSET)
+    named = all(text is None or isinstance(text, str) for text in (etag, last_modified))
+    if version != _VERSION or not sized or not named:
+        return None
+    return RemoteIdentity(size, etag, last_modified)
+
+
+def _read_extent(line: bytes) -> JournalExtent | None:
+    match = _EXTENT_LINE.fullmatch(line)
+    if match is None:
+        return None
+    start, length, checksum = int(match[1]), int(match[2]), match[3].decode()
+    # A write stays inside a block: nobody allocates for a length that damage made up.
+    return JournalExtent(start, start + length, checksum) if 0 < length <= BLOCK_BYTES else None
 
 
 def write_journal(path: Path, identity: RemoteIdentity, extents: list[JournalExtent]) -> None:

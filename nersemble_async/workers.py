@@ -7,7 +7,8 @@ nothing is closed under a running call, and a cancelled task waits for its unit 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -30,3 +31,17 @@ async def run_blocking(
     Cancellation is delivered after the function has returned (its result is then dropped).
     """
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)
+
+
+@contextmanager
+def single_leaf() -> Iterator[None]:
+    """At the public border a group of one error becomes that error; several stay a group."""
+    leaf: BaseException | None = None
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaf = group
+        while isinstance(leaf, BaseExceptionGroup) and len(leaf.exceptions) == 1:
+            leaf = leaf.exceptions[0]
+    if leaf is not None:
+        raise leaf

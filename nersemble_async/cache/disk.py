@@ -40,6 +40,7 @@ def move_file(source: Path, target: Path) -> None:
             shutil.copyfileobj(reader, writer, _COPY_BYTES)
             writer.flush()
             os.fsync(writer.fileno())
+        shutil.copystat(source, hidden)
         hidden.replace(target)
     except BaseException:
         hidden.unlink(missing_ok=True)

@@ -228,22 +228,22 @@ class PartialFile:
             known = block_checksum(os.pread(self._descriptor, length, start))
         return known
 
-    def sync(self, size_bytes: int) -> None:
-        """Cut to size and wait until the data is on the disk (some notice only here: no room)."""
-        os.ftruncate(self._descriptor, size_bytes)
-        os.fsync(self._descriptor)
-
-    def publish(self, target: Path) -> os.stat_result:
-        """Rename to the final name, durably; to be called after `sync` and verification.
+    def sync(self, size_bytes: int) -> os.stat_result:
+        """Cut to size and wait until the data is on the disk (some notice only here: no room).
 
         Returns:
-            The stat of the file under its final name.
+            The stat that the file will have under its final name too.
         """
+        os.ftruncate(self._descriptor, size_bytes)
+        os.fsync(self._descriptor)
+        return os.fstat(self._descriptor)
+
+    def publish(self, target: Path) -> None:
+        """Rename to the final name, durably; to be called after `sync` and verification."""
         move_file(self._part, target)
-        sync_folder(target.parent)
         self._published = True
+        sync_folder(target.parent)
         self._journal.unlink(missing_ok=True)
-        return target.stat()
 
     def quarantine(self, target: Path) -> None:
         """Move what was received to ``target``, out of the way, and start from nothing."""

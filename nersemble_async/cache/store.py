@@ -5,6 +5,7 @@ The visible tree is the official toolkit's; everything of ours lies in ``.nersem
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,6 +126,15 @@ class Store:
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise CacheError(f"{self.root} cannot be written to: {why}") from error
+
+    def sweep(self) -> None:
+        """Remove journals without a part file: a kill came between a rename and its tidying up."""
+        parts = self.state_folder / "parts"
+        with contextlib.suppress(OSError):
+            for journal in list(parts.glob("*.journal")):
+                # A live one's part file was there before it.
+                if not journal.with_suffix(".part").exists():
+                    journal.unlink(missing_ok=True)
 
     def visible_files(self, task: str) -> list[str]:
         """Every file below ``{root}/{task}``, as paths relative to the root, sorted."""

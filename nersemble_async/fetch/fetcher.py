@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 import aiofiles
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
@@ -32,36 +31,13 @@ from nersemble_async.fetch.retry import RetryPolicy
 from nersemble_async.fetch.run_context import Emit, RunContext
 from nersemble_async.fetch.scheduler import FetchOptions, Scheduler
 from nersemble_async.fetch.status import StatusReport, look_at_root
+from nersemble_async.fetch.stream import FetchRun
 from nersemble_async.fetch.survey import PlanSurvey, survey_plan
 from nersemble_async.fetch.verify import VerifyReport, verify_files
 from nersemble_async.settings import Settings
-from nersemble_async.workers import make_limiter, run_blocking
+from nersemble_async.workers import make_limiter, run_blocking, single_leaf
 
 _EVENT_BUFFER = 256
-
-
-class FetchRun:
-    """A running fetch: iterate over it for its events; `report` is true at every instant."""
-
-    def __init__(self, report: FetchReport, events: MemoryObjectReceiveStream[FetchEvent]) -> None:
-        self.report = report
-        self._events = events
-        self._scope = anyio.CancelScope()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> FetchEvent:
-        try:
-            return await self._events.receive()
-        except anyio.EndOfStream:
-            pass
-        raise StopAsyncIteration
-
-    def stop(self) -> None:
-        """End the run with its state kept; the events end and `report.cancelled` is set."""
-        self.report.cancelled = True
-        self._scope.cancel()
 
 
 class Fetcher:
@@ -100,8 +76,7 @@ class Fetcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._http.__aexit__(kind, error, traceback)
+        await self._http.__aexit__(kind, error, traceback)
 
     # ---- planning -----------------------------------------------------------------------------
 
@@ -171,7 +146,7 @@ class Fetcher:
 
         options = FetchOptions(overwrite, check_remote, fail_fast)
         run = await self._context(emit)
-        with _single_leaf():
+        with single_leaf():
             await Scheduler(run, plan, options, report).execute()
         return report
 
@@ -194,10 +169,10 @@ class Fetcher:
         fetch_run = FetchRun(FetchReport(), receive)
 
         async def produce() -> None:
-            with send, fetch_run._scope:  # noqa: SLF001 - one class in two parts
+            with send, fetch_run.scope:
                 await Scheduler(run, plan, options, fetch_run.report).execute()
 
-        with _single_leaf(), receive:
+        with single_leaf(), receive:
             async with anyio.create_task_group() as group:
                 group.start_soon(produce)
                 try:
@@ -217,7 +192,7 @@ class Fetcher:
             on_progress: called with files looked at and files in all.
         """
         run = await self._context(_ignore)
-        with _single_leaf():
+        with single_leaf():
             return await survey_plan(run, plan, on_progress)
 
     async def status(self, plan: FetchPlan) -> StatusReport:
@@ -248,7 +223,7 @@ class Fetcher:
             everything = (await self.plan(_EVERYTHING, offline=True)).by_path()
             recorded = store.records.all()
             plan = FetchPlan(tuple(everything[path] for path in recorded if path in everything))
-        with _single_leaf():
+        with single_leaf():
             report = await verify_files(store, threads, plan, on_event)
         if repair and report.repairable:
             self._http.require_url()
@@ -312,20 +287,6 @@ class Fetcher:
 async def _ignore(event: FetchEvent) -> None:
     del event
     await anyio.lowlevel.checkpoint()
-
-
-@contextmanager
-def _single_leaf() -> Iterator[None]:
-    """At the public border a group of one error becomes that error; several stay a group."""
-    leaf: BaseException | None = None
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        leaf = group
-        while isinstance(leaf, BaseExceptionGroup) and len(leaf.exceptions) == 1:
-            leaf = leaf.exceptions[0]
-    if leaf is not None:
-        raise leaf
 
 
 _EVERYTHING = Selection(

@@ -41,8 +41,7 @@ def conclude(
         record,
         server_says_unchanged=known is not None and known.same_representation(identity),
     )
-    part.sync(size)
-    stat = part.publish(store.target(file.path))
+    stat = part.sync(size)
     fresh = FileRecord(
         path=file.path,
         size_bytes=size,
@@ -54,7 +53,10 @@ def conclude(
         mtime_ns=stat.st_mtime_ns,
         recorded_at=now(),
     )
+    # The record before the name: whoever finds the name finds the record too, and does not fetch
+    # the file again. A record without its file says nothing.
     store.records.put(fresh)
+    part.publish(store.target(file.path))
     return fresh
 
 

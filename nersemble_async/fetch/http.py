@@ -18,6 +18,7 @@ from typing import Self
 from urllib.parse import quote
 
 import aiohttp
+import anyio
 from pydantic import SecretStr
 from yarl import URL
 
@@ -43,6 +44,7 @@ from nersemble_async.fetch.headers import (
 from nersemble_async.fetch.retry import parse_retry_after
 
 _READ_BUFFER_BYTES = 1 << 18
+_CLOSE_SECONDS = 5.0
 _RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
@@ -106,7 +108,8 @@ class HttpClient:
         traceback: TracebackType | None,
     ) -> None:
         if self._session is not None:
-            await self._session.close()
+            with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+                await self._session.close()
 
     def require_url(self) -> None:
         """Fail before any work where no request could be made.
@@ -284,7 +287,7 @@ _FAULTS: tuple[tuple[tuple[type[BaseException], ...], type[FetchError], str], ..
     ),
     (
         (aiohttp.ClientResponseError,),
-        ProtocolError,
+        TransientFetchError,  # what is left on one connection is gone with it
         "the server's answer is not HTTP as it should be",
     ),
     ((OSError,), TransientFetchError, "the connection failed"),

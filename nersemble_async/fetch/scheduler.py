@@ -98,6 +98,7 @@ class Scheduler:
     # ---- what is to do ------------------------------------------------------------------------
 
     async def _look(self) -> None:
+        await run_blocking(self._run.threads, self._run.store.sweep)
         paths = [file.path for file in self._plan]
         for first in range(0, len(paths), _LOOK_CHUNK_FILES):
             chunk = paths[first : first + _LOOK_CHUNK_FILES]

@@ -52,6 +52,7 @@ class FileTransfer:
         part = await run.on_disk(path, run.store.open_partial, path)
         try:
             if record := await run.on_disk(path, self._finished_elsewhere):
+                await run.on_disk(path, part.reset)  # opened in vain: leave no trace
                 return finished(record, Outcome.PRESENT, 0)
             while await run.on_disk(path, part.recheck):
                 pass
@@ -62,22 +63,33 @@ class FileTransfer:
 
     async def _fetch_into(self, part: PartialFile) -> FileFinished:
         """Twice where need be: bytes that contradict their evidence may have been an accident."""
-        for is_last_try in (False, True):
-            await self._receive(part)
-            try:
-                record = await self._conclude(part)
-            except IntegrityError as error:
-                discarded, reason = part.present_bytes, error.reason
-                aside = self._run.store.quarantine(self._file.path)
-                await self._run.on_disk(self._file.path, part.quarantine, aside)
-                log.warning("file_quarantined", path=self._file.path, reason=reason)
-                if is_last_try:
-                    raise
-                self._plain = True  # parts that do not fit together may have been the reason
-                await self._run.emit(FileRestarted(self._file.path, discarded, reason))
-            else:
-                break
+        ended = await self._try(part)
+        if isinstance(ended, FileFinished):
+            return ended
+        discarded = await self._quarantine(part, ended)
+        await self._run.emit(FileRestarted(self._file.path, discarded, ended.reason))
+        self._plain = True  # parts that do not fit together may have been the reason
+        ended = await self._try(part)
+        if isinstance(ended, FileFinished):
+            return ended
+        await self._quarantine(part, ended)
+        raise ended
+
+    async def _try(self, part: PartialFile) -> FileFinished | IntegrityError:
+        await self._receive(part)
+        try:
+            record = await self._conclude(part)
+        except IntegrityError as error:
+            return error
         return finished(record, Outcome.FETCHED, self.received_bytes)
+
+    async def _quarantine(self, part: PartialFile, doubt: IntegrityError) -> int:
+        """Move what was received out of the way; returns how many bytes."""
+        path, discarded = self._file.path, part.present_bytes
+        aside = self._run.store.quarantine(path)
+        await self._run.on_disk(path, part.quarantine, aside)
+        log.warning("file_quarantined", path=path, reason=doubt.reason)
+        return discarded
 
     def _finished_elsewhere(self) -> FileRecord | None:
         """Another process may have finished the file and let go of it before we came."""

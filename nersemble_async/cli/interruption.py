@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from nersemble_async.cli.output import print_error
+from nersemble_async.cli.output import leave_bars, print_error
 from nersemble_async.fetch.progress import ExitCode
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SHOW_CURSOR = b"\x1b[?25h"
 
 
 @asynccontextmanager
@@ -54,6 +53,5 @@ async def _cancel_on_signal(
 
 
 def _leave_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- a handler's signature
-    if os.isatty(1):
-        os.write(1, _SHOW_CURSOR)  # bars hide it
+    leave_bars()
     os._exit(ExitCode.INTERRUPTED)

@@ -68,6 +68,12 @@ def print_error(text: str) -> None:
     sys.stderr.flush()
 
 
+def leave_bars() -> None:
+    """After bars that ended without clean-up: a new line, and the cursor that they had hidden."""
+    if os.isatty(1):
+        os.write(1, b"\x1b[?25h\n")
+
+
 def open_output(output_format: OutputFormat, *, logs_shown: bool) -> Output:
     """The output for ``--format``.
 

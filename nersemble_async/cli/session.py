@@ -69,6 +69,7 @@ def run_command(
     log_format: LogFormat | None = None,
     given: Mapping[str, object] | None = None,
     on_interrupt: Callable[[Session], None] | None = None,
+    root_told: bool = True,
 ) -> NoReturn:
     """Do ``work`` in an event loop and leave through `typer.Exit` with its exit code.
 
@@ -80,6 +81,7 @@ def run_command(
         given: settings from options; a None is not given.
         on_interrupt: reports what was done until a Ctrl-C; without it the report says no more
             than that.
+        root_told: say on stderr which folder is used.
     """
     session: Session | None = None
     output: Output = open_output(output_format, logs_shown=False)
@@ -89,7 +91,7 @@ def run_command(
         configure_logging(settings.log_format)
         output = open_output(output_format, logs_shown=settings.log_format != "off")
         session = Session(command, settings, output)
-        if output_format is not OutputFormat.QUIET:
+        if root_told and output_format is not OutputFormat.QUIET:
             print_error(_root_in_words(settings))
         code = _drive(session, work, on_interrupt)
     except KeyboardInterrupt:

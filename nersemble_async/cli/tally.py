@@ -97,6 +97,7 @@ class Tally:
         self._sized: dict[str, int] = {}
         self._samples: deque[tuple[float, int]] = deque([(self._started_at, 0)])
         self._settled_bytes = 0
+        self._expected_bytes: int | None = None
         self.files = len(kinds)
         self.finished: list[FileFinished] = []
         self.complete_files = 0
@@ -125,8 +126,9 @@ class Tally:
                     active = self.active[path]
                     active.have_bytes = max(0, active.have_bytes - discarded_bytes)
                     active.note = f"anew: {reason}"
-            case RunStarted(files):
-                self.files = files
+            case RunStarted():
+                self.files = event.files
+                self._expected_bytes = event.expected_bytes
 
     def _receive(self, path: str, count_bytes: int) -> None:
         self.received_bytes += count_bytes
@@ -183,9 +185,10 @@ class Tally:
         for kind, files in self._unknown.items():
             guess = self._estimate.guess_bytes(kind)
             if guess is None:
-                return None
+                return self._expected_bytes
             total += files * guess
-        return total
+        # The run's own estimate has asked for sizes of what comes late.
+        return max(total, self._expected_bytes or 0) if self._unknown else total
 
     @property
     def share(self) -> float | None:

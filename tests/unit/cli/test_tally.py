@@ -62,6 +62,15 @@ def test_unknown_sizes_are_guessed_from_the_nearest_kind() -> None:
     assert tally.total_is_exact
 
 
+def test_the_runs_own_estimate_counts_until_all_sizes_are_known() -> None:
+    tally, _ = make_tally()
+    tally.add(RunStarted(files=4, present_files=0, present_bytes=0, expected_bytes=9_000))
+    assert tally.total_bytes == 9_000
+    for path in KINDS:
+        tally.add(FileStarted(path, 1_000, 0))
+        assert tally.total_bytes == (4_000 if path == "svfr/d.png" else 9_000)
+
+
 def test_rate_and_remaining_time_come_from_received_bytes_only() -> None:
     tally, clock = make_tally()
     for path in KINDS:

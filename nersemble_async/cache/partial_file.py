@@ -32,7 +32,7 @@ from nersemble_async.cache.journal import (
 )
 from nersemble_async.cache.locking import open_locked
 
-_CATCH_UP_BYTES = 4 * BLOCK_BYTES
+MAX_STEP_BYTES = 4 * BLOCK_BYTES
 
 
 class PartialFile:
@@ -101,12 +101,13 @@ class PartialFile:
 
     # ---- resuming -----------------------------------------------------------------------------
 
-    def recheck(self) -> bool:
-        """Read some of what the journal claims (at most 8 MiB) and believe what agrees.
+    @property
+    def unchecked(self) -> bool:
+        """Whether the journal claims more than `recheck` has looked at."""
+        return bool(self._claims)
 
-        Returns:
-            Whether there is more to recheck.
-        """
+    def recheck(self) -> None:
+        """Read some of what the journal claims (at most 8 MiB) and believe what agrees."""
         budget = 8 * BLOCK_BYTES
         while self._claims and budget > 0:
             claim = self._claims.pop()
@@ -114,7 +115,6 @@ class PartialFile:
             budget -= len(data)
             if len(data) == claim.stop - claim.start and block_checksum(data) == claim.checksum:
                 self._take_in(claim, data)
-        return bool(self._claims)
 
     def reset(self) -> None:
         """Forget everything: whatever was here is void."""
@@ -173,7 +173,7 @@ class PartialFile:
                 if self._hashed_bytes == extent.start:
                     self._sha256.update(data)
                     self._hashed_bytes = extent.stop
-                self._hash_ahead(_CATCH_UP_BYTES)
+                self._hash_ahead(MAX_STEP_BYTES)
             finally:
                 self._hash_lock.release()
 
@@ -197,16 +197,15 @@ class PartialFile:
 
     # ---- finishing ----------------------------------------------------------------------------
 
-    def hash_rest(self) -> bool:
-        """Hash up to 4 MiB of what is not hashed yet.
+    @property
+    def unhashed_bytes(self) -> int:
+        """How many bytes are here that the running sha-256 does not cover yet."""
+        return self.present_bytes - self._hashed_bytes
 
-        Returns:
-            Whether the sha-256 now covers all present bytes from the start.
-        """
+    def hash_rest(self) -> None:
+        """Hash what is not hashed yet, at most `MAX_STEP_BYTES` of it."""
         with self._hash_lock:
-            self._hash_ahead(_CATCH_UP_BYTES)
-            with self._lock:
-                return self._present.covered_until(self._hashed_bytes) == self._hashed_bytes
+            self._hash_ahead(MAX_STEP_BYTES)
 
     def complete(self, size_bytes: int) -> tuple[str, str]:
         """sha-256 (hex) of the whole and the packed block checksums; everything must be here.
@@ -239,11 +238,12 @@ class PartialFile:
         return os.fstat(self._descriptor)
 
     def publish(self, target: Path) -> None:
-        """Rename to the final name, durably; to be called after `sync` and verification."""
+        """Rename to the final name, durably, and close; after `sync` and verification."""
         move_file(self._part, target)
         self._published = True
         sync_folder(target.parent)
         self._journal.unlink(missing_ok=True)
+        self.close()
 
     def quarantine(self, target: Path) -> None:
         """Move what was received to ``target``, out of the way, and start from nothing."""
@@ -272,10 +272,15 @@ class PartialFile:
 
     # ---- lifetime -----------------------------------------------------------------------------
 
+    @property
+    def closed(self) -> bool:
+        """Whether the lock is gone."""
+        return self._descriptor < 0
+
     def close(self) -> None:
         """Let go of the lock; keep what was received, or leave no trace where that is nothing."""
         self._close_journal()
-        if self._descriptor < 0:
+        if self.closed:
             return
         if not self._published and not self._present and not self._claims:
             self._part.unlink(missing_ok=True)

@@ -13,11 +13,17 @@ import threading
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Self
 
+from nersemble_async.cache.block_checksums import block_count, unpack_checksums
 from nersemble_async.cache.locking import append_lock
 
 _GARBAGE_LINES = 2000
 """The log is rewritten on loading when this many of its lines are outdated."""
+
+_TEXTS = ("path", "sha256", "blocks", "grade", "recorded_at")
+_TEXTS_OR_NONE = ("etag", "last_modified")
+_NUMBERS = ("size_bytes", "mtime_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,25 @@ class FileRecord:
     """Modification time on disk when it was recorded: tells whether the file was touched since."""
     recorded_at: str
     """UTC, ISO 8601."""
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """The record of a line of the log.
+
+        Raises:
+            ValueError, TypeError, KeyError: the line is damaged, or of a later version.
+        """
+        typed = (
+            all(isinstance(fields[name], str) for name in _TEXTS)
+            and all(isinstance(fields[name], str | None) for name in _TEXTS_OR_NONE)
+            and all(type(fields[name]) is int for name in _NUMBERS)  # JSON's true is no number
+        )
+        if not typed or fields["size_bytes"] < 0:
+            raise ValueError("not a record")
+        record = cls(**fields)
+        if len(unpack_checksums(record.blocks)) != block_count(record.size_bytes):
+            raise ValueError("checksums of too many or too few blocks")
+        return record
 
     def matches(self, stat: os.stat_result) -> bool:
         """Whether the file on disk still is as it was recorded, as far as a stat can tell."""
@@ -68,7 +93,9 @@ class RecordLog:
         self._lines = 0
         self.refresh()
         if self._lines - len(self._records) > _GARBAGE_LINES:
-            self._rewrite()
+            # It saves time and room, no more: a root that can only be read does without.
+            with contextlib.suppress(OSError):
+                self._rewrite()
 
     def get(self, path: str) -> FileRecord | None:
         """The newest record of a file."""
@@ -87,13 +114,14 @@ class RecordLog:
     def _read_new_lines(self) -> None:
         try:
             with self._path.open("rb") as log:
-                inode = os.fstat(log.fileno()).st_ino
-                if inode != self._inode:
-                    self._inode, self._read_bytes, self._lines = inode, 0, 0
+                stat = os.fstat(log.fileno())
+                # Another file may have got the inode of the one that was read.
+                if stat.st_ino != self._inode or stat.st_size < self._read_bytes:
+                    self._inode, self._read_bytes, self._lines = stat.st_ino, 0, 0
                     self._records.clear()
                 log.seek(self._read_bytes)
                 data = log.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         whole = data.rfind(b"\n") + 1
         self._read_bytes += whole
@@ -103,12 +131,14 @@ class RecordLog:
                 self._take(line)
 
     def _take(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             fields = json.loads(line)
-            if fields.pop("removed", False):
+            if not isinstance(fields, dict):
+                return
+            if fields.get("removed"):
                 self._records.pop(fields["path"], None)
             else:
-                record = FileRecord(**fields)
+                record = FileRecord.from_fields(fields)
                 self._records[record.path] = record
 
     def put(self, record: FileRecord) -> None:
@@ -137,7 +167,8 @@ class RecordLog:
                         continue  # another process rewrote the log between open and lock
                     if stat.st_size and os.pread(descriptor, 1, stat.st_size - 1) != b"\n":
                         line = b"\n" + line  # a crash tore the last line
-                    os.write(descriptor, line)
+                    while line:  # a nearly full disk takes less at a time
+                        line = line[os.write(descriptor, line) :]
                     return
             finally:
                 os.close(descriptor)

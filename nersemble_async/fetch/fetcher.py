@@ -63,6 +63,7 @@ class Fetcher:
             self.settings.benchmark_url, self.settings.connections, self.settings.read_timeout
         )
         self._threads: anyio.CapacityLimiter | None = None
+        self._published = PublishedDigests()
 
     async def __aenter__(self) -> Self:
         self._threads = make_limiter()
@@ -256,6 +257,7 @@ class Fetcher:
     async def _context(self, emit: Emit) -> RunContext:
         store, threads = self._opened()
         settings = self.settings
+        self._published.give(await self._given_checksums())
         await run_blocking(threads, store.records.refresh)
         return RunContext(
             store=store,
@@ -266,7 +268,7 @@ class Fetcher:
             connections=settings.connections,
             rate=RateLimiter(settings.max_rate),
             policy=RetryPolicy(settings.retries, settings.retry_base_seconds),
-            published=PublishedDigests(await self._given_checksums()),
+            published=self._published,
             emit=emit,
         )
 

@@ -18,7 +18,7 @@ from nersemble_async.fetch.plan import PlannedFile
 def conclude(
     store: Store, file: PlannedFile, part: PartialFile, published_sha256: str | None
 ) -> FileRecord:
-    """Check a complete, hashed part file, give it its final name and record it.
+    """Check a complete part file, hashed but for a step, give it its final name and record it.
 
     Raises:
         IntegrityError: something contradicts the bytes; the part file is as it was.
@@ -26,6 +26,7 @@ def conclude(
     """
     identity = part.identity or RemoteIdentity(None)
     size = part.present_bytes if identity.size_bytes is None else identity.size_bytes
+    part.hash_rest()
     sha256, blocks = part.complete(size)
     record = store.records.get(file.path)
     known = (

@@ -61,7 +61,7 @@ class Answer:
     """Of the whole representation, from Repr-Digest (RFC 9530), hex."""
     encoded: bool
     """The body is compressed although identity was asked for; its length says nothing."""
-    body: AsyncIterator[bytes]
+    body: Body
 
 
 class HttpClient:
@@ -197,36 +197,46 @@ def _answer(response: aiohttp.ClientResponse, path: str) -> Answer:
         content_range=content_range,
         sha256=None if encoded else read_repr_digest(headers.get("Repr-Digest")),
         encoded=encoded,
-        body=_body(response, path, encoding),
+        body=Body(response, path, encoding),
     )
 
 
-async def _body(response: aiohttp.ClientResponse, path: str, encoding: str) -> AsyncIterator[bytes]:
-    inflate = None
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
-    elif encoding not in ("", "identity"):
-        raise ProtocolError(path, f"the server sends it with an unknown encoding ({encoding})")
-    while True:
-        failure: FetchError | None = None
-        chunk = b""
-        try:
-            # Not readany: it would copy what has arrived into one piece.
-            chunk, _ = await response.content.readchunk()
-            if inflate is not None:
-                chunk = inflate.decompress(chunk)
-        except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
-            failure = _translate(error, path)
-        if failure is not None:
-            if inflate is None:
+class Body:
+    """The bytes of an answer, piece by piece as they arrive; decompressed where need be."""
+
+    def __init__(self, response: aiohttp.ClientResponse, path: str, encoding: str) -> None:
+        self._content = response.content
+        self._path = path
+        self._failure: FetchError | None = None
+        self._inflate = None
+        if encoding in ("gzip", "x-gzip", "deflate"):
+            self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
+        elif encoding not in ("", "identity"):
+            reason = f"the server sends it with an unknown encoding ({encoding})"
+            self._failure = ProtocolError(path, reason)
+
+    async def read(self) -> bytes:
+        """The next bytes; none at the end.
+
+        Raises:
+            TransientFetchError: the connection broke; what came before it was handed out.
+            ProtocolError: the body is compressed in a way that nobody asked for.
+        """
+        while self._failure is None:
+            try:
+                # Not readany: it would copy what has arrived into one piece.
+                piece, _ = await self._content.readchunk()
+                if self._inflate is not None:
+                    piece = self._inflate.decompress(piece)
+            except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
+                self._failure = _translate(error, self._path)
                 # aiohttp would drop what came before the connection broke; without it, a server
                 # that cuts every answer short after some kilobytes would never get us anywhere.
-                yield response.content._read_nowait(-1)  # noqa: SLF001 - there is no public way
-            raise failure
-        if chunk:
-            yield chunk
-        elif response.content.at_eof():
-            return
+                rest = self._content._read_nowait(-1)  # noqa: SLF001 - there is no public way
+                piece = b"" if self._inflate is not None else rest
+            if piece or (self._failure is None and self._content.at_eof()):
+                return piece
+        raise self._failure
 
 
 def _refusal(response: aiohttp.ClientResponse, path: str) -> FetchError | None:

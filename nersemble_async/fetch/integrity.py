@@ -48,29 +48,44 @@ def parse_checksums(text: str, source: str, prefix: str = "") -> dict[str, str]:
 class PublishedDigests:
     """sha-256 by path, from ``--checksums`` and from the server's SHA256SUMS while they arrive."""
 
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self._digests = dict(given)
+    def __init__(self) -> None:
+        self._given: dict[str, str] = {}
+        self._listed: dict[str, str] = {}
         self._arrived: dict[str, anyio.Event] = {}
+
+    def give(self, digests: Mapping[str, str]) -> None:
+        """What the user gave; it outweighs what the server says."""
+        self._given = dict(digests)
 
     def given(self, path: str) -> str | None:
         """The digest known now, without waiting for any list."""
-        return self._digests.get(path)
+        return self._given.get(path, self._listed.get(path))
 
-    def expect(self, task: str) -> None:
-        """A task's SHA256SUMS is being asked for: `sha256_of` waits for `arrived`."""
+    def expect(self, task: str) -> bool:
+        """A task's SHA256SUMS is about to be asked for: `sha256_of` waits for `arrived`.
+
+        Returns:
+            Whether it has to be: False where it was asked for before.
+        """
+        if task in self._arrived:
+            return False
         self._arrived[task] = anyio.Event()
+        return True
 
     def arrived(self, task: str, digests: Mapping[str, str]) -> None:
         """Take in a task's list, or the news that there is none (an empty one)."""
-        # What the user gave outweighs what the server says.
-        self._digests = {**digests, **self._digests}
+        self._listed.update(digests)
         self._arrived[task].set()
+
+    def failed(self, task: str) -> None:
+        """The list could not be had: nobody waits for it any more, a later run asks again."""
+        self._arrived.pop(task).set()
 
     async def sha256_of(self, file: PlannedFile, repr_digest: str | None) -> str | None:
         """The published digest; a list outweighs a header that came with the bytes."""
         if file.task in self._arrived:
             await self._arrived[file.task].wait()
-        return self._digests.get(file.path, repr_digest)
+        return self.given(file.path) or repr_digest
 
 
 def grade_file(
@@ -96,18 +111,18 @@ def grade_file(
     Raises:
         IntegrityError: something contradicts the bytes; says what.
     """
+    if published_sha256 is not None:
+        if published_sha256 != sha256:
+            raise IntegrityError(file.path, f"sha-256 is {sha256}, published is {published_sha256}")
+        # Published bytes are the right ones, whatever we would think of their content.
+        return EvidenceGrade.PUBLISHED
     problem: str | None = None
     try:
         check_content(location, file.kind, file.n_frames, file.path)
     except DecodeError as error:
-        problem = error.reason
-    if published_sha256 is not None:
-        if published_sha256 != sha256:
-            raise IntegrityError(file.path, f"sha-256 is {sha256}, published is {published_sha256}")
-        # Published bytes are the right ones, whatever we think of their content.
-        return EvidenceGrade.PUBLISHED
+        problem = f"the content is not what it should be: {error.reason}"
     if problem is not None:
-        raise IntegrityError(file.path, f"the content is not what it should be: {problem}")
+        raise IntegrityError(file.path, problem)
     if record is not None:
         if record.sha256 == sha256:
             return EvidenceGrade.RECORDED

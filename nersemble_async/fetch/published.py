@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import anyio
-
 from nersemble_async.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -27,25 +25,27 @@ async def load_published(run: RunContext, task: str) -> None:
     A list that cannot be had or read is logged and passed over: the files are then graded by
     weaker evidence, and their grade says so.
     """
-    digests: dict[str, str] = {}
+    digests: dict[str, str] | None = None
     path = f"{task}/{CHECKSUMS_NAME}"
     try:
         text = await retried(run, lambda: _read_text(run, path))
         digests = parse_checksums(text, path, prefix=f"{task}/")
     except (RemoteFileMissingError, AccessDeniedError):
-        log.debug("no_published_digests", task=task)
+        digests = {}
     except (FetchError, ConfigurationError) as error:
         log.warning("published_digests_unusable", task=task, reason=str(error))
     finally:
-        run.published.arrived(task, digests)
+        if digests is None:
+            run.published.failed(task)
+        else:
+            run.published.arrived(task, digests)
 
 
 async def _read_text(run: RunContext, path: str) -> str:
     data = bytearray()
     async with run.http.get(path) as answer:
-        async for chunk in answer.body:
+        while chunk := await answer.body.read():
             data += chunk
             if len(data) > _MAX_LIST_BYTES:
                 raise ProtocolError(path, "it is too long for a list of digests")
-            await anyio.lowlevel.checkpoint()
     return data.decode("utf-8", errors="replace")

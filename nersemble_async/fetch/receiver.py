@@ -186,7 +186,7 @@ class Receiver:
             held_bytes = 0
             write_by = anyio.current_time() + _MAX_HELD_SECONDS
             try:
-                async for chunk in answer.body:
+                while chunk := await answer.body.read():
                     rest = memoryview(chunk)
                     if stop is not None:  # a body may be longer than announced: none of that
                         rest = rest[: stop - cursor.position - held_bytes]

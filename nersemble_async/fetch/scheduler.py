@@ -151,10 +151,9 @@ class Scheduler:
 
     async def _bring_all(self, todo: Sequence[PlannedFile]) -> None:
         tasks = dict.fromkeys(file.task for file in todo)
-        for task in tasks:
-            self._run.published.expect(task)
+        unasked = [task for task in tasks if self._run.published.expect(task)]
         async with anyio.create_task_group() as background:
-            for task in tasks:
+            for task in unasked:
                 background.start_soon(load_published, self._run, task)
             await self._bring(todo)
             while self._locked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from nersemble_async.cache.partial_file import PartialFile
+from nersemble_async.cache.partial_file import MAX_STEP_BYTES, PartialFile
 from nersemble_async.cache.records import FileRecord
 from nersemble_async.cache.store import LocalFile, LocalState
 from nersemble_async.errors import IntegrityError, RemoteFileChangedError
@@ -48,18 +48,35 @@ class FileTransfer:
             CacheLockedError: another process is at it; nothing was done.
             FetchError, CacheError: it could not be had; what was received is kept.
         """
-        run, path = self._run, self._file.path
-        part = await run.on_disk(path, run.store.open_partial, path)
+        path = self._file.path
+        part, record = await self._run.on_disk(path, self._open)
         try:
-            if record := await run.on_disk(path, self._finished_elsewhere):
-                await run.on_disk(path, part.reset)  # opened in vain: leave no trace
+            if record is not None:
                 return finished(record, Outcome.PRESENT, 0)
-            while await run.on_disk(path, part.recheck):
-                pass
+            while part.unchecked:
+                await self._run.on_disk(path, part.recheck)
             return await self._fetch_into(part)
         finally:
-            with anyio.CancelScope(shield=True):
-                await run.on_disk(path, part.close)
+            if not part.closed:
+                with anyio.CancelScope(shield=True):
+                    await self._run.on_disk(path, part.close)
+
+    def _open(self) -> tuple[PartialFile, FileRecord | None]:
+        """The locked part file; closed, with the record, where another process was faster."""
+        store = self._run.store
+        part = store.open_partial(self._file.path)
+        try:
+            # It may have finished, and let go of the file, since the run began.
+            store.records.refresh()
+            now = store.look(self._file.path)
+            if now.state is LocalState.COMPLETE and now.record != self._found.record:
+                part.reset()
+                part.close()
+                return part, now.record
+        except BaseException:
+            part.close()
+            raise
+        return part, None
 
     async def _fetch_into(self, part: PartialFile) -> FileFinished:
         """Twice where need be: bytes that contradict their evidence may have been an accident."""
@@ -91,16 +108,9 @@ class FileTransfer:
         log.warning("file_quarantined", path=path, reason=doubt.reason)
         return discarded
 
-    def _finished_elsewhere(self) -> FileRecord | None:
-        """Another process may have finished the file and let go of it before we came."""
-        self._run.store.records.refresh()
-        now = self._run.store.look(self._file.path)
-        fresh = now.state is LocalState.COMPLETE and now.record != self._found.record
-        return now.record if fresh else None
-
     async def _conclude(self, part: PartialFile) -> FileRecord:
-        while not await self._run.on_disk(self._file.path, part.hash_rest):
-            pass
+        while part.unhashed_bytes > MAX_STEP_BYTES:
+            await self._run.on_disk(self._file.path, part.hash_rest)
         published = await self._run.published.sha256_of(self._file, self._repr_sha256)
         store = self._run.store
         return await run_blocking(

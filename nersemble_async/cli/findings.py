@@ -50,7 +50,7 @@ _STATE_WORDS: Mapping[VerifyState, str] = {
     VerifyState.ADOPTED: "recorded for the first time (nothing to compare with)",
     VerifyState.DAMAGED: "damaged",
     VerifyState.REJECTED: "not what they should be",
-    VerifyState.MISSING: "missing",
+    VerifyState.MISSING: "gone",
 }
 _STATUS_COLUMNS = (
     "task",
@@ -68,7 +68,11 @@ _STATES = (LocalState.COMPLETE, LocalState.PARTIAL, LocalState.MISSING, LocalSta
 def verify_summary(report: VerifyReport, root: Path) -> list[Line]:
     """How a verification ended: what is right on what evidence, what is not, what to do next."""
     if not report.files:
-        return [Line(f"Nothing is recorded in {root}: `fetch` fetches, and adopts what is there")]
+        return [
+            Line(
+                f"Nothing of this is recorded in {root}: `fetch` fetches it, or adopts what is there"
+            )
+        ]
     states = Counter(file.state for file in report.files)
     hashed_bytes = sum(file.size_bytes for file in report.files)
     told = ", ".join(f"{states[s]:,} {words}" for s, words in _STATE_WORDS.items() if states[s])
@@ -105,7 +109,7 @@ def _grades(report: VerifyReport) -> Counter[EvidenceGrade]:
 
 def _finding(file: FileVerification) -> str:
     if file.state is VerifyState.MISSING:
-        return "missing"
+        return "gone"
     if file.damaged_ranges:
         damaged_bytes = sum(span.stop - span.start for span in file.damaged_ranges)
         ranges = ", ".join(f"{span.start}-{span.stop - 1}" for span in file.damaged_ranges[:3])

@@ -246,11 +246,6 @@ class SelectionOptions:
     serials: list[str] | None
     pointcloud_frames: list[str] | None
 
-    @property
-    def is_empty(self) -> bool:
-        """Nothing was selected."""
-        return not any(getattr(self, name) for name in self.__slots__)
-
     def selection(self, *, all_pointcloud_frames: bool = False) -> "Selection":
         """What the options select.
 

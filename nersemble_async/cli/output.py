@@ -173,7 +173,7 @@ class JsonOutput(QuietOutput):
 
     def document(self, document: Mapping[str, object]) -> None:
         """The object, on one line."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
         sys.stdout.flush()
 
 

@@ -6,6 +6,7 @@ library, might; so the command line's streams replace it.
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
@@ -83,7 +84,13 @@ class ScrubbedStream:
 
 
 def guard_output(scrubber: Scrubber) -> None:
-    """Put ``scrubber`` before stdout, stderr and the traceback of an unexpected exception."""
+    """Put ``scrubber`` before stdout, stderr and the traceback of an unexpected exception.
+
+    What the terminal's encoding lacks is then written as an escape instead of an exception.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.stdout = ScrubbedStream(sys.stdout, scrubber)
     sys.stderr = ScrubbedStream(sys.stderr, scrubber)
 

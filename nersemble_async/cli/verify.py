@@ -1,6 +1,7 @@
 """``nersemble-async verify``: hash files anew, name damaged ranges, fetch those on request."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +22,7 @@ Repair = Annotated[
     typer.Option(
         "--repair",
         envvar="NERSEMBLE_REPAIR",
-        help="Fetch damaged ranges, and what is missing, again.",
+        help="Fetch damaged ranges, and what is gone, again.",
     ),
 ]
 
@@ -42,9 +43,11 @@ def verify(  # noqa: PLR0917 -- an option each; typer passes them by keyword
 ) -> None:
     """Hash the files on disk anew and compare them with what was recorded.
 
-    Nothing selected: every recorded file. Something selected: each of those files must be there.
+    Nothing selected: every recorded file; else those of them that are selected. What was never
+    fetched is no damage: `status` tells of that.
 
-    Exit codes: 0 all as recorded (or mended), 1 some are missing, 5 some are damaged.
+    Exit codes: 0 all as recorded (or mended), 1 some are gone, 5 some are damaged, 130
+    interrupted.
     """
     from nersemble_async.cli.session import run_command  # noqa: PLC0415 -- not for --help
 
@@ -69,16 +72,18 @@ async def _verify(
 ) -> ExitCode:
     from nersemble_async.cli.findings import verify_document, verify_summary  # noqa: PLC0415
     from nersemble_async.fetch.fetcher import Fetcher  # noqa: PLC0415
+    from nersemble_async.fetch.plan import FetchPlan  # noqa: PLC0415
+    from nersemble_async.workers import make_limiter, run_blocking  # noqa: PLC0415
 
-    selection = selected.selection(all_pointcloud_frames=selected.pointcloud_frames is None)
+    selection = selected.selection(all_pointcloud_frames=True)
     async with Fetcher(session.settings) as fetcher:
-        plan = await fetcher.plan(selection, offline=True)
+        recorded = await run_blocking(make_limiter(), _recorded, session.settings.root)
+        known = await fetcher.plan(selection, offline=True)
+        plan = FetchPlan(tuple(file for file in known if file.path in recorded))
         progress = Progress("Hashing", Tally({_HASHED: ()}, time.monotonic))
         follower = _Follower(progress, await _bytes_on_disk(fetcher, plan))
         async with session.output.following(progress):
-            report = await fetcher.verify(
-                None if selected.is_empty else plan, repair=repair, on_event=follower.take
-            )
+            report = await fetcher.verify(plan, repair=repair, on_event=follower.take)
     root = session.settings.root
     session.output.lines(verify_summary(report, root))
     session.output.document(verify_document(report, root))
@@ -86,6 +91,13 @@ async def _verify(
 
 
 _HASHED = "recorded files"
+
+
+def _recorded(root: Path) -> set[str]:
+    """Paths of which there is a record; blocking."""
+    from nersemble_async.cache.store import Store  # noqa: PLC0415 -- not for --help
+
+    return set(Store(root).records.all())
 
 
 async def _bytes_on_disk(fetcher: "Fetcher", plan: "FetchPlan") -> int:

@@ -230,7 +230,13 @@ async def test_status_verify_repair_and_checksums(tmp_path: Path) -> None:
         assert mended.code == 0
         assert "Repair:\nComplete: 1 file" in mended.out
         assert place.sent.total - sent_bytes < 2 * MIB
-        assert (await place.run("verify")).code == 0
+        assert (await place.run("verify", "nvs")).code == 0  # never fetched is not damaged
+
+        damaged.unlink()
+        gone = await place.run("verify", "--participant", "388")
+        assert gone.code == 1
+        assert f"{place.corpus.paths[0]}: gone" in gone.out
+        assert (await place.run("verify", "--repair", "--format=quiet")).code == 0
 
         sums = tmp_path / "sums.txt"
         assert (await place.run("checksums", str(sums))).code == 0
@@ -258,7 +264,7 @@ async def test_checksums_of_an_empty_root_are_refused(tmp_path: Path) -> None:
         done = await place.run("checksums")
         assert (done.code, done.out) == (1, "")
         assert "nothing is recorded" in done.err
-        assert "Nothing is recorded" in (await place.run("verify")).out
+        assert "Nothing of this is recorded" in (await place.run("verify")).out
 
 
 @pytest.mark.asyncio

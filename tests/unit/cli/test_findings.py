@@ -51,9 +51,9 @@ def test_all_as_recorded() -> None:
 
 def test_findings_are_listed_with_ranges_and_what_to_do() -> None:
     text = words(VerifyReport([GOOD, DAMAGED, MISSING, REJECTED], seconds=1.0))
-    assert "4 files in /data: 1 as recorded, 1 damaged, 1 not what they should be, 1 miss" in text
+    assert "4 files in /data: 1 as recorded, 1 damaged, 1 not what they should be, 1 gone" in text
     assert "  nvs/b: damaged: 2.0 kB (bytes 0-499, 1000-1499, 2000-2499, …)" in text
-    assert "  nvs/c: missing" in text
+    assert "  nvs/c: gone" in text
     assert "  nvs/d: rejected: no PCD" in text
     assert "--repair" in text
 
@@ -66,7 +66,7 @@ def test_a_repair_is_told_after_the_findings() -> None:
 
 
 def test_an_empty_root_is_not_called_right() -> None:
-    assert "Nothing is recorded in /data" in words(VerifyReport())
+    assert "Nothing of this is recorded in /data" in words(VerifyReport())
 
 
 def test_the_verify_document() -> None:

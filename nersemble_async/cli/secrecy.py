@@ -10,7 +10,7 @@ import io
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,14 +28,13 @@ def secret_forms(url: str) -> list[str]:
     The URL itself, without its scheme, its path alone where that is long enough to be a secret,
     its password; each also percent-encoded and decoded.
     """
+    # Not urlsplit: what is no proper URL is a secret too, and must not raise here.
     whole = url.strip().rstrip("/")
-    parts = urlsplit(whole)
-    forms = {whole, whole.partition("://")[2]}
-    path = parts.path.strip("/")
+    rest = whole.partition("://")[2]
+    host, _, path = rest.partition("/")
+    forms = {whole, rest, host.rpartition("@")[0].partition(":")[2]}
     if len(path) >= _SHORTEST_PATH:
         forms.add(path)
-    if parts.password:
-        forms.add(parts.password)
     forms |= {quote(form, safe="/") for form in forms} | {unquote(form) for form in forms}
     forms |= {quote(form, safe="") for form in forms}
     return sorted((form for form in forms if form), key=len, reverse=True)

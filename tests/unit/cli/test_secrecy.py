@@ -41,6 +41,11 @@ def test_a_password_is_a_secret_of_its_own() -> None:
     assert "hunter2" not in Scrubber(["https://user:hunter2@host.example/x"]).scrub("hunter2!")
 
 
+@pytest.mark.parametrize("url", ["http://[a-secret-host", "a-secret-without-scheme", "http://:@"])
+def test_what_is_no_url_is_a_secret_too(url: str) -> None:
+    assert url not in Scrubber([url]).scrub(f"lost {url}")
+
+
 def test_a_short_path_is_left_in_harmless_texts() -> None:
     assert Scrubber(["http://127.0.0.1:8000/data"]).scrub("/data/nvs") == "/data/nvs"
 

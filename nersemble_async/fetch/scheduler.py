@@ -102,8 +102,17 @@ class Scheduler:
         paths = [file.path for file in self._plan]
         for first in range(0, len(paths), _LOOK_CHUNK_FILES):
             chunk = paths[first : first + _LOOK_CHUNK_FILES]
-            found = await run_blocking(self._run.threads, self._run.store.look_at, chunk)
+            found = await run_blocking(self._run.threads, self._look_at, chunk)
             self._found.update((local.path, local) for local in found)
+
+    def _look_at(self, paths: Sequence[str]) -> list[LocalFile]:
+        store = self._run.store
+        found = store.look_at(paths)
+        if any(local.state is LocalState.UNRECORDED for local in found):
+            # Another process may be finishing files at this moment; its records come first.
+            store.records.refresh()
+            found = store.look_at(paths)
+        return found
 
     def _is_present(self, file: PlannedFile) -> bool:
         local = self._found[file.path]

@@ -15,7 +15,6 @@ from nersemble_async.fetch.progress import EvidenceGrade, FileFinished, FileRest
 from nersemble_async.fetch.receiver import Receiver
 from nersemble_async.fetch.run_context import RunContext
 from nersemble_async.log import get_logger
-from nersemble_async.workers import run_blocking
 
 _MAX_RESTARTS = 4
 
@@ -109,12 +108,13 @@ class FileTransfer:
         return discarded
 
     async def _conclude(self, part: PartialFile) -> FileRecord:
+        run, file = self._run, self._file
         while part.unhashed_bytes > MAX_STEP_BYTES:
-            await self._run.on_disk(self._file.path, part.hash_rest)
-        published = await self._run.published.sha256_of(self._file, self._repr_sha256)
-        store = self._run.store
-        return await run_blocking(
-            self._run.finishing_threads, conclude, store, self._file, part, published
+            await run.on_disk(file.path, part.hash_rest)
+        published = await run.published.sha256_of(file, self._repr_sha256)
+        slow = run.finishing_threads
+        return await run.on_disk(
+            file.path, conclude, run.store, file, part, published, limiter=slow
         )
 
     async def _receive(self, part: PartialFile) -> None:

@@ -68,11 +68,7 @@ _STATES = (LocalState.COMPLETE, LocalState.PARTIAL, LocalState.MISSING, LocalSta
 def verify_summary(report: VerifyReport, root: Path) -> list[Line]:
     """How a verification ended: what is right on what evidence, what is not, what to do next."""
     if not report.files:
-        return [
-            Line(
-                f"Nothing of this is recorded in {root}: `fetch` fetches it, or adopts what is there"
-            )
-        ]
+        return [Line(f"Nothing of this is recorded in {root}: `fetch` brings or adopts it")]
     states = Counter(file.state for file in report.files)
     hashed_bytes = sum(file.size_bytes for file in report.files)
     told = ", ".join(f"{states[s]:,} {words}" for s, words in _STATE_WORDS.items() if states[s])

@@ -37,7 +37,12 @@ def cut(
 
 def silence(ending: Ending = Ending.CLOSE) -> Fault:
     """Not even headers come."""
-    return lambda _request, answer: replace(answer, head=False, ending=ending)
+    return garbage(b"", ending)
+
+
+def garbage(data: bytes, ending: Ending = Ending.CLOSE) -> Fault:
+    """Something that is no HTTP."""
+    return lambda _request, answer: replace(answer, head=False, body=data, ending=ending)
 
 
 def status(code: int, retry_after: str | None = None, body: bytes = b"no") -> Fault:

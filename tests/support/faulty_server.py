@@ -74,7 +74,7 @@ class Answer:
     """How much of the body is sent; None is all of it."""
     ending: Ending = Ending.KEEP
     head: bool = True
-    """False sends nothing at all before the ending."""
+    """False sends the body alone: nothing, or what is no HTTP."""
     afterwards: Callable[[], None] | None = None
     """Called when the bytes are out, before the ending."""
 
@@ -251,8 +251,8 @@ class FaultyServer:
             lines = [f"HTTP/1.1 {answer.status} {reason}"]
             lines += [f"{name}: {value}" for name, value in answer.headers.items()]
             client.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-            if request.method != "HEAD":
-                client.sendall(answer.body[: answer.send_bytes])
+        if request.method != "HEAD" or not answer.head:
+            client.sendall(answer.body[: answer.send_bytes])
         if answer.afterwards is not None:
             answer.afterwards()
         if answer.ending is Ending.RESET:

@@ -1,127 +1,192 @@
-"""A TCP proxy on loopback that adds a link's delay and nothing else.
+"""A TCP proxy on loopback that stands for a link: a delay, a bandwidth, and nothing else.
 
-``python benchmarks/delay_proxy.py UPSTREAM_PORT RTT_SECONDS`` prints its port and runs until it is
-terminated; `delayed` does that in a block. Bytes come out in order, each half a round trip after
-they came in, at any rate. A connection's set-up costs a round trip too: the kernel accepts at
-once, so what the client sends is held as if it had left one round trip after that. TCP's slow
-start is not modelled: it would add a round trip to a file beyond about 14 kB on a new connection.
+``python benchmarks/delay_proxy.py UPSTREAM_PORT RTT_SECONDS BYTES_PER_SECOND LOG`` prints its port
+and runs until it is terminated (0 bytes per second: no limit); `delayed` does that in a block.
+Bytes come out in order, each half a round trip after they came in. A connection's set-up costs a
+round trip too: the kernel accepts at once, so what the client sends is held as if it had left one
+round trip after that. The bandwidth holds for all connections together, towards the client. TCP's
+slow start is not modelled: it would add a round trip to a file beyond about 14 kB on a new
+connection.
 """
 
 from __future__ import annotations
 
-import math
+import contextlib
+import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 import anyio.abc
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-_CHUNK_BYTES = 64 << 10
-_QUEUE_CHUNKS = 1024
-"""Read but not yet written, per direction: 64 MiB, more than 1 GB/s fills in 50 ms."""
+_CHUNK_BYTES = 128 << 10
+_UNLIMITED_QUEUE_CHUNKS = 512
+"""64 MiB, more than 1 GB/s fills in 50 ms."""
+_SEND_BUFFER_BYTES = 64 << 10
+"""Of the kernel, where bandwidth is limited: what waits there counts as delivered."""
 
 _CLOSED = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Link:
     """When what comes at one time leaves again: pure arithmetic, in seconds of one clock."""
 
     rtt_seconds: float
-    accepted_at_seconds: float
+    bytes_per_second: float | None = None
+    """Towards the client; None is unlimited."""
+    _busy_until_seconds: float = field(default=0.0, init=False)
 
-    def leaves_upstream(self, now_seconds: float) -> float:
+    def leaves_upstream(self, now_seconds: float, accepted_at_seconds: float) -> float:
         """For the client's bytes, which cannot have left before the handshake was over."""
-        left_at = max(now_seconds, self.accepted_at_seconds + self.rtt_seconds)
+        left_at = max(now_seconds, accepted_at_seconds + self.rtt_seconds)
         return left_at + self.rtt_seconds / 2
 
-    def leaves_downstream(self, now_seconds: float) -> float:
-        """For the server's bytes."""
-        return now_seconds + self.rtt_seconds / 2
+    def leaves_downstream(self, now_seconds: float, count_bytes: int) -> float:
+        """For the server's bytes, which queue behind those of all connections."""
+        left_at = now_seconds
+        if self.bytes_per_second is not None:
+            started_at = max(now_seconds, self._busy_until_seconds)
+            left_at = started_at + count_bytes / self.bytes_per_second
+            self._busy_until_seconds = left_at
+        return left_at + self.rtt_seconds / 2
+
+    @property
+    def queue_chunks(self) -> int:
+        """How much of one connection may be on its way: little where the link is the bottleneck.
+
+        So the server notices soon that the link is full, and sends no more than it carries.
+        """
+        if self.bytes_per_second is None:
+            return _UNLIMITED_QUEUE_CHUNKS
+        return 2 + int(self.bytes_per_second * self.rtt_seconds / 2 / _CHUNK_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLink:
+    """A proxy that runs in a process of its own."""
+
+    port: int
+    log: Path
+
+    def take_delivered_bytes(self) -> int:
+        """Towards clients, heads included, over connections that ended since the last call.
+
+        A connection is in the log before its upstream side is closed.
+        """
+        counts = self.log.read_text("ascii").split()
+        os.truncate(self.log, 0)
+        return sum(map(int, counts))
 
 
 @contextmanager
-def delayed(upstream_port: int, rtt_seconds: float) -> Iterator[int]:
-    """Run the proxy in a process of its own; gives the port to connect to."""
-    command = [sys.executable, __file__, str(upstream_port), str(rtt_seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    try:
-        line = process.stdout.readline() if process.stdout is not None else b""
-        if not line.strip().isdigit():
-            raise RuntimeError("the delaying proxy does not start")
-        yield int(line)
-    finally:
-        process.terminate()
-        process.communicate()
+def delayed(
+    upstream_port: int, rtt_seconds: float, bytes_per_second: float | None = None
+) -> Iterator[RunningLink]:
+    """Run the proxy in a process of its own."""
+    with tempfile.NamedTemporaryFile(prefix="nersemble_link_") as log:
+        numbers = (upstream_port, rtt_seconds, bytes_per_second or 0)
+        command = [sys.executable, __file__, *map(str, numbers), log.name]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        try:
+            line = process.stdout.readline() if process.stdout is not None else b""
+            if not line.strip().isdigit():
+                raise RuntimeError("the delaying proxy does not start")
+            yield RunningLink(int(line), Path(log.name))
+        finally:
+            process.terminate()
+            process.communicate()
 
 
-async def run_proxy(upstream_port: int, rtt_seconds: float) -> None:
+async def run_proxy(upstream_port: int, link: Link, log: Path) -> None:
     """Listen on a free loopback port, print it, and proxy until cancelled."""
 
     async def handle(client: anyio.abc.SocketStream) -> None:
-        link = Link(rtt_seconds, anyio.current_time())
-        async with (
-            client,
-            await anyio.connect_tcp("127.0.0.1", upstream_port) as server,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(_carry, client, server, link.leaves_upstream)
-            tasks.start_soon(_carry, server, client, link.leaves_downstream)
+        accepted_at = anyio.current_time()
+        delivered = _Counter()
+        async with client, await anyio.connect_tcp("127.0.0.1", upstream_port) as server:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(
+                    _carry,
+                    client,
+                    server,
+                    lambda now, _: link.leaves_upstream(now, accepted_at),
+                    _Counter(),
+                    link.queue_chunks,
+                )
+                tasks.start_soon(
+                    _carry, server, client, link.leaves_downstream, delivered, link.queue_chunks
+                )
+            with log.open("a", encoding="ascii") as file:
+                file.write(f"{delivered.count_bytes}\n")
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        if link.bytes_per_second is not None:
+            raw = listener.extra(anyio.abc.SocketAttribute.raw_socket)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         print(listener.extra(anyio.abc.SocketAttribute.local_port), flush=True)
         await listener.serve(handle)
+
+
+@dataclass(slots=True)
+class _Counter:
+    count_bytes: int = 0
 
 
 async def _carry(
     source: anyio.abc.SocketStream,
     target: anyio.abc.SocketStream,
-    leaves: Callable[[float], float],
+    leaves: Callable[[float, int], float],
+    delivered: _Counter,
+    queue_chunks: int,
 ) -> None:
     """One direction, to its end; ``leaves`` gives a chunk's time of departure."""
-    queue_in, queue_out = anyio.create_memory_object_stream[tuple[float, bytes]](_QUEUE_CHUNKS)
+    queue_in, queue_out = anyio.create_memory_object_stream[tuple[float, bytes]](queue_chunks)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_send, queue_out, target)
+        tasks.start_soon(_send, queue_out, target, delivered)
         await _receive(source, queue_in, leaves)
 
 
 async def _receive(
     source: anyio.abc.SocketStream,
     queue: MemoryObjectSendStream[tuple[float, bytes]],
-    leaves: Callable[[float], float],
+    leaves: Callable[[float, int], float],
 ) -> None:
     async with queue:
-        try:
+        # A reset is passed on as an end: the benchmark's tools make no difference.
+        with contextlib.suppress(*_CLOSED):
             while True:
                 chunk = await source.receive(_CHUNK_BYTES)
-                await queue.send((leaves(anyio.current_time()), chunk))
-        except _CLOSED:
-            # A reset is passed on as an end: the benchmark's tools make no difference.
-            return
+                await queue.send((leaves(anyio.current_time(), len(chunk)), chunk))
 
 
 async def _send(
-    queue: MemoryObjectReceiveStream[tuple[float, bytes]], target: anyio.abc.SocketStream
+    queue: MemoryObjectReceiveStream[tuple[float, bytes]],
+    target: anyio.abc.SocketStream,
+    delivered: _Counter,
 ) -> None:
     async with queue:
-        try:
+        with contextlib.suppress(*_CLOSED, OSError):
             async for due, chunk in queue:
                 await anyio.sleep_until(due)
                 await target.send(chunk)
+                delivered.count_bytes += len(chunk)
             await target.send_eof()
-        except (*_CLOSED, OSError):
-            return
 
 
 if __name__ == "__main__":
-    rtt = float(sys.argv[2])
-    if not math.isfinite(rtt) or rtt < 0:
-        sys.exit("RTT_SECONDS is a number of seconds, such as 0.05")
-    try:
-        anyio.run(run_proxy, int(sys.argv[1]), rtt)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    port_text, rtt_text, rate_text, log_text = sys.argv[1:]
+    with contextlib.suppress(KeyboardInterrupt):
+        anyio.run(
+            run_proxy,
+            int(port_text),
+            Link(float(rtt_text), float(rate_text) or None),
+            Path(log_text),
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import harness, nginx
 from benchmarks.corpora import Corpus, wrong_files
-from benchmarks.delay_proxy import delayed
+from benchmarks.delay_proxy import RunningLink, delayed
 from benchmarks.peers import Job, Tool, inner_seconds
 from benchmarks.scenarios import Scenario
 
@@ -29,7 +29,7 @@ class Run:
     cpu_seconds: float
     peak_rss_bytes: int
     sent_bytes: int
-    """Bodies that nginx sent; after a kill, to both processes."""
+    """Bodies that nginx sent, or what a limited link delivered; after a kill, to both processes."""
     requests: int
     inner_seconds: float | None = None
     """Without imports; only the official toolkit's process says it."""
@@ -46,14 +46,15 @@ class Bench:
         corpus: Corpus,
         *,
         server: nginx.Nginx,
-        port: int,
+        link: RunningLink | None,
         work: Path,
         env: Mapping[str, str],
     ) -> None:
         self._scenario = scenario
         self._corpus = corpus
         self._server = server
-        self._url = f"http://127.0.0.1:{port}"
+        self._link = link
+        self._url = f"http://127.0.0.1:{server.port if link is None else link.port}"
         self._work = work
         self._target = work / "downloads"
         self._env = env
@@ -67,6 +68,9 @@ class Bench:
             first = self._measure(tool, lambda: bytes_on_disk(self._target) >= enough_bytes)
         last = self._measure(tool, None)
         sent = self._server.take_sent()
+        if self._link is not None and self._scenario.link_rate_bytes is not None:
+            # What nginx sent is partly still before the bottleneck; so count behind it.
+            sent = nginx.Sent(self._link.take_delivered_bytes(), sent.requests)
         problem = self._problem(first, last)
         self._clear()
         return Run(
@@ -111,7 +115,7 @@ class Bench:
 def bench(
     scenario: Scenario, corpus: Corpus, work: Path, env: Mapping[str, str], nginx_workers: int
 ) -> Iterator[Bench]:
-    """Start the scenario's server, and its delaying proxy if it has one.
+    """Start the scenario's server, and its link if it has one.
 
     Args:
         scenario: what is measured.
@@ -129,10 +133,11 @@ def bench(
                 workers=nginx_workers,
             )
         )
-        port = server.port
-        if scenario.rtt_seconds is not None:
-            port = stack.enter_context(delayed(server.port, scenario.rtt_seconds))
-        yield Bench(scenario, corpus, server=server, port=port, work=work, env=env)
+        link: RunningLink | None = None
+        if scenario.rtt_seconds is not None or scenario.link_rate_bytes is not None:
+            rtt_seconds = scenario.rtt_seconds or 0.0
+            link = stack.enter_context(delayed(server.port, rtt_seconds, scenario.link_rate_bytes))
+        yield Bench(scenario, corpus, server=server, link=link, work=work, env=env)
 
 
 def bytes_on_disk(folder: Path) -> int:

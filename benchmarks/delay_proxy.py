@@ -4,9 +4,9 @@
 and runs until it is terminated (0 bytes per second: no limit); `delayed` does that in a block.
 Bytes come out in order, each half a round trip after they came in. A connection's set-up costs a
 round trip too: the kernel accepts at once, so what the client sends is held as if it had left one
-round trip after that. The bandwidth holds for all connections together, towards the client. TCP's
-slow start is not modelled: it would add a round trip to a file beyond about 14 kB on a new
-connection.
+round trip after that. The bandwidth holds for all connections together, towards the client. Where
+either side closes, the connection is over: no HTTP client closes only its sending half. TCP's slow
+start is not modelled: it would add a round trip to a file beyond about 14 kB on a new connection.
 """
 
 from __future__ import annotations
@@ -110,22 +110,18 @@ async def run_proxy(upstream_port: int, link: Link, log: Path) -> None:
 
     async def handle(client: anyio.abc.SocketStream) -> None:
         accepted_at = anyio.current_time()
-        delivered = _Counter()
+
+        def leaves_upstream(now_seconds: float, _: int) -> float:
+            return link.leaves_upstream(now_seconds, accepted_at)
+
         async with client, await anyio.connect_tcp("127.0.0.1", upstream_port) as server:
+            up = _Direction(client, server, leaves_upstream, link.queue_chunks)
+            down = _Direction(server, client, link.leaves_downstream, link.queue_chunks)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(
-                    _carry,
-                    client,
-                    server,
-                    lambda now, _: link.leaves_upstream(now, accepted_at),
-                    _Counter(),
-                    link.queue_chunks,
-                )
-                tasks.start_soon(
-                    _carry, server, client, link.leaves_downstream, delivered, link.queue_chunks
-                )
+                tasks.start_soon(up.carry, tasks.cancel_scope)
+                tasks.start_soon(down.carry, tasks.cancel_scope)
             with log.open("a", encoding="ascii") as file:
-                file.write(f"{delivered.count_bytes}\n")
+                file.write(f"{down.delivered_bytes}\n")
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         if link.bytes_per_second is not None:
@@ -136,49 +132,41 @@ async def run_proxy(upstream_port: int, link: Link, log: Path) -> None:
 
 
 @dataclass(slots=True)
-class _Counter:
-    count_bytes: int = 0
+class _Direction:
+    """Bytes on their way from one end of a connection to the other."""
 
+    source: anyio.abc.SocketStream
+    target: anyio.abc.SocketStream
+    leaves: Callable[[float, int], float]
+    """From when a chunk came and its size to when it goes on."""
+    queue_chunks: int
+    delivered_bytes: int = 0
 
-async def _carry(
-    source: anyio.abc.SocketStream,
-    target: anyio.abc.SocketStream,
-    leaves: Callable[[float, int], float],
-    delivered: _Counter,
-    queue_chunks: int,
-) -> None:
-    """One direction, to its end; ``leaves`` gives a chunk's time of departure."""
-    queue_in, queue_out = anyio.create_memory_object_stream[tuple[float, bytes]](queue_chunks)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_send, queue_out, target, delivered)
-        await _receive(source, queue_in, leaves)
+    async def carry(self, connection: anyio.CancelScope) -> None:
+        """Until either end closes; then the whole connection is over."""
+        queue_in, queue_out = anyio.create_memory_object_stream[tuple[float, bytes]](
+            self.queue_chunks
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._send, queue_out)
+            await self._receive(queue_in)
+        connection.cancel()
 
+    async def _receive(self, queue: MemoryObjectSendStream[tuple[float, bytes]]) -> None:
+        async with queue:
+            # A reset is passed on as an end: the benchmark's tools make no difference.
+            with contextlib.suppress(*_CLOSED):
+                while True:
+                    chunk = await self.source.receive(_CHUNK_BYTES)
+                    await queue.send((self.leaves(anyio.current_time(), len(chunk)), chunk))
 
-async def _receive(
-    source: anyio.abc.SocketStream,
-    queue: MemoryObjectSendStream[tuple[float, bytes]],
-    leaves: Callable[[float, int], float],
-) -> None:
-    async with queue:
-        # A reset is passed on as an end: the benchmark's tools make no difference.
-        with contextlib.suppress(*_CLOSED):
-            while True:
-                chunk = await source.receive(_CHUNK_BYTES)
-                await queue.send((leaves(anyio.current_time(), len(chunk)), chunk))
-
-
-async def _send(
-    queue: MemoryObjectReceiveStream[tuple[float, bytes]],
-    target: anyio.abc.SocketStream,
-    delivered: _Counter,
-) -> None:
-    async with queue:
-        with contextlib.suppress(*_CLOSED, OSError):
-            async for due, chunk in queue:
-                await anyio.sleep_until(due)
-                await target.send(chunk)
-                delivered.count_bytes += len(chunk)
-            await target.send_eof()
+    async def _send(self, queue: MemoryObjectReceiveStream[tuple[float, bytes]]) -> None:
+        async with queue:
+            with contextlib.suppress(*_CLOSED):
+                async for due, chunk in queue:
+                    await anyio.sleep_until(due)
+                    await self.target.send(chunk)
+                    self.delivered_bytes += len(chunk)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ official toolkit without its imports). CPU: user + system of the tool, not of ng
 Ours hashes every byte (sha-256), syncs each file to disk before it gets its name, checks its
 content and keeps a record; no peer does any of that. After every run all bytes are compared by
 sha-256, outside the timing. Loopback, page cache warm. After kill -9 "sent" counts what the link
-delivered to both processes, the seconds are the second one's. "ours x faster": a tool's median time over
-ours; "by round": the median of the same ratio taken in each round. GB = 10⁹ bytes."""
+delivered to both processes, the seconds are the second one's. "ours x faster": a tool's median
+time over ours; "by round": the median of the same ratio taken in each round. GB = 10⁹ bytes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

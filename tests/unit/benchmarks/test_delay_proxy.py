@@ -56,13 +56,8 @@ def echo(listener: socket.socket, connections: int) -> None:
                 connection.sendall(chunk)
 
 
-def send(connection: socket.socket, data: bytes) -> None:
-    connection.sendall(data)
-    connection.shutdown(socket.SHUT_WR)
-
-
 @pytest.mark.parametrize("rate", [None, 40e6])
-def test_carries_large_bodies_in_order_and_passes_the_end_on(rate: float | None) -> None:
+def test_carries_large_bodies_in_order_and_counts_them(rate: float | None) -> None:
     payload = b"".join(number.to_bytes(4, "big") for number in range(1_000_000))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=echo, args=(listener, 2))
@@ -70,11 +65,28 @@ def test_carries_large_bodies_in_order_and_passes_the_end_on(rate: float | None)
         with delayed(listener.getsockname()[1], 0.01, rate) as link:
             for data in (payload, b"second connection"):
                 with socket.create_connection(("127.0.0.1", link.port), timeout=30) as client:
-                    sender = threading.Thread(target=send, args=(client, data))
+                    sender = threading.Thread(target=client.sendall, args=(data,))
                     sender.start()
                     received = bytearray()
-                    while chunk := client.recv(1 << 16):
-                        received += chunk
+                    while len(received) < len(data):
+                        received += client.recv(1 << 16)
                     sender.join()
                 assert bytes(received) == data
-        server.join()
+            server.join()  # it saw both ends, which the proxy passes on once it has counted
+            assert link.take_delivered_bytes() == len(payload) + len(b"second connection")
+            assert link.take_delivered_bytes() == 0
+
+
+def test_passes_on_that_the_server_closed() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        delayed(listener.getsockname()[1], 0.01) as link,
+        socket.create_connection(("127.0.0.1", link.port), timeout=30) as client,
+    ):
+        connection, _ = listener.accept()
+        connection.sendall(b"last words")
+        connection.close()
+        received = bytearray()
+        while chunk := client.recv(100):
+            received += chunk
+        assert received == b"last words"

@@ -11,7 +11,7 @@ import pytest
 from nersemble_async.errors import (
     ProtocolError,
 )
-from nersemble_async.fetch.progress import Outcome
+from nersemble_async.fetch.progress import FileRestarted, Outcome
 from tests.support import faults
 from tests.support.corpora import (
     Corpus,
@@ -52,8 +52,13 @@ def ignores_ranges(server: FaultyServer) -> None:
     always(faults.ignore_range(server))(server)
 
 
+def sends_longer_parts(server: FaultyServer) -> None:
+    always(faults.longer_part(server))(server)
+
+
 LIES = {
     "ignores ranges": ignores_ranges,
+    "parts longer than asked": sends_longer_parts,
     "part starts later": always(faults.shifted_part(start=1)),
     "part starts earlier": always(
         lambda q, a: faults.shifted_part(start=-1, stop=-1)(q, a) if q.span and q.span[0] else a
@@ -92,6 +97,8 @@ async def test_lies_do_no_harm(
     assert run.problems == []
     assert_fetched(tmp_path, corpus)
     assert run.file(path).size_bytes == len(corpus.bodies[path])
+    discarded_bytes = sum(event.discarded_bytes for event in run.of_kind(FileRestarted))
+    assert run.report.received_bytes == corpus.total_bytes + discarded_bytes
 
 
 @pytest.mark.asyncio
@@ -107,6 +114,21 @@ async def test_lies_and_cuts_do_no_harm(
         return faults.cut(FIRST)(request, spoil(request, answer))
 
     run = await fetch_small(server, tmp_path, *[cut_lie] * 4)
+    assert run.problems == []
+    assert_fetched(tmp_path, SMALL)
+
+
+@pytest.mark.asyncio
+async def test_without_ranges_it_begins_anew_as_often_as_allowed(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    """A server without ranges that dies eight times: no progress, but ten tries."""
+    server.always[PATH] = faults.ignore_range(server)
+
+    def die(request: Request, answer: Answer) -> Answer:
+        return faults.cut(FIRST)(request, server.always[PATH](request, answer))
+
+    run = await fetch_small(server, tmp_path, *[die] * 8, retries=10)
     assert run.problems == []
     assert_fetched(tmp_path, SMALL)
 

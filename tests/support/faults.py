@@ -95,6 +95,18 @@ def shorter_part(most_bytes: int) -> Fault:
     return fault
 
 
+def longer_part(server: FaultyServer) -> Fault:
+    """A 206 from where it was asked to the end of the file, correctly labelled."""
+
+    def fault(request: Request, answer: Answer) -> Answer:
+        if answer.status != 206 or request.span is None:
+            return answer
+        open_end = {**request.headers, "range": f"bytes={request.span[0]}-"}
+        return correct_answer(server.files[request.path], replace(request, headers=open_end))
+
+    return fault
+
+
 def shifted_part(start: int = 0, stop: int = 0, total: int = 0) -> Fault:
     """A Content-Range that lies by so much about where it starts, ends, and of how many bytes."""
 

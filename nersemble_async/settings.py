@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -100,8 +101,15 @@ class Settings(BaseSettings):
         text = value.get_secret_value().strip().rstrip("/")
         if not text or text.startswith("<<<"):
             return None
-        if not re.match(r"https?://[^/\s]+", text) or re.search(r"\s", text):
-            raise ValueError("it must be an http:// or https:// URL without spaces")
+        usable = re.match(r"https?://[^/\s]+", text) is not None
+        usable = usable and re.search(r"[\s?#]", text) is None
+        try:
+            parts = urlsplit(text)
+            usable = usable and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("it must be an http:// or https:// URL without spaces, ? and #")
         return SecretStr(text)
 
     @classmethod

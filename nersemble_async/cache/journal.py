@@ -38,6 +38,11 @@ class RemoteIdentity:
         """What may stand in If-Range: the strong ETag, else the strong date, else nothing."""
         return self.etag or self.last_modified
 
+    @property
+    def resumable(self) -> bool:
+        """Whether bytes that come later can be joined to bytes that are here."""
+        return self.size_bytes is not None and self.validator is not None
+
     def same_representation(self, other: RemoteIdentity) -> bool:
         """Whether parts of the two may be joined: same size and the same strong validator."""
         return (

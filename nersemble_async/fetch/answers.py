@@ -62,7 +62,7 @@ def accept_first(path: str, answer: Answer, wanted: ByteRange | None) -> Accepte
         _go_plain("the server compresses ranges")
     if sent is None or size is None or sent.start != wanted.start:
         _go_plain("the server's Content-Range is not what was asked for")
-    if sent.stop < size and answer.identity.validator is None:
+    if sent.stop < size and not answer.identity.resumable:
         _go_plain("the server sends no strong validator, so ranges cannot be joined")
     return Accepted(answer.identity, min(sent.stop, wanted.stop))
 

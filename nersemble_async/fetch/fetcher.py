@@ -143,7 +143,6 @@ class Fetcher:
         async def emit(event: FetchEvent) -> None:
             if on_event is not None:
                 on_event(event)
-            await anyio.lowlevel.checkpoint()
 
         options = FetchOptions(overwrite, check_remote, fail_fast)
         run = await self._context(emit)
@@ -288,7 +287,6 @@ class Fetcher:
 
 async def _ignore(event: FetchEvent) -> None:
     del event
-    await anyio.lowlevel.checkpoint()
 
 
 _EVERYTHING = Selection(

@@ -79,6 +79,9 @@ class Receiver:
             DiskFullError: no room.
         """
         identity = self._part.identity
+        if identity is not None and (self._plain or not identity.resumable):
+            await self._run.on_disk(self._path, self._part.reset)
+            identity = None
         async with anyio.create_task_group() as group:
             self._scope = group.cancel_scope
             if identity is None:
@@ -145,9 +148,9 @@ class Receiver:
         await self._run.emit(FileRetried(self._path, failures, wait, error.reason))
         await anyio.sleep(wait)
         identity = self._part.identity
-        if identity is not None and identity.validator is None:
-            # Nothing tells whether the next answer is of the same file: begin again. (Then this
-            # is the only request for the file, so nobody else writes.)
+        if identity is not None and (self._plain or not identity.resumable):
+            # The next answer cannot be joined to what is here: begin again. (Then this is the
+            # only request for the file, so nobody else writes.)
             discarded = self._part.present_bytes
             await self._run.on_disk(self._path, self._part.reset)
             cursor.position, cursor.stop = 0, self._first_cursor().stop

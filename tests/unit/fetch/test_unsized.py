@@ -18,8 +18,6 @@ CORPUS = pointclouds([300_000])
 PATH = CORPUS.paths[0]
 FIRST = 100_000
 
-FIX = pytest.mark.xfail(strict=True, reason="bug 14: resumed although its size is not known")
-
 
 @pytest.fixture
 def server() -> Iterator[FaultyServer]:
@@ -47,7 +45,6 @@ async def test_whole(server: FaultyServer, tmp_path: Path) -> None:
     assert_fetched(tmp_path, CORPUS)
 
 
-@FIX
 @pytest.mark.asyncio
 async def test_cut_once_it_begins_again(server: FaultyServer, tmp_path: Path) -> None:
     server.always[PATH] = whole_in_chunks(server)
@@ -58,7 +55,6 @@ async def test_cut_once_it_begins_again(server: FaultyServer, tmp_path: Path) ->
     assert len(run.of_kind(FileRestarted)) == 1
 
 
-@FIX
 @pytest.mark.asyncio
 async def test_cut_every_time_it_makes_no_progress(server: FaultyServer, tmp_path: Path) -> None:
     cut = cut_in_chunks(server)
@@ -75,7 +71,6 @@ async def test_cut_every_time_it_makes_no_progress(server: FaultyServer, tmp_pat
     assert visible_files(tmp_path) == {}
 
 
-@FIX
 @pytest.mark.asyncio
 async def test_a_later_run_begins_again(server: FaultyServer, tmp_path: Path) -> None:
     server.script[PATH].append(cut_in_chunks(server))

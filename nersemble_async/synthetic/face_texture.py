@@ -64,6 +64,7 @@ class _Face:
         if colors.beard:
             ragged = y + np.sin(x * 260) * np.float32(0.002)
             beard = step(ragged - 0.35 * side, -0.03, -0.048) * step(z, -0.012, 0.01)
+            beard *= step(ragged, -0.125, -0.105)
             canvas.lay(shade(colors.hair, 0.8), beard * np.float32(colors.beard))
 
     def paint_eyes(self, iris: Rgb, state: HeadState) -> None:

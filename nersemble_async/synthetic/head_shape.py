@@ -120,10 +120,14 @@ class _Ellipsoids:
         square = weights.astype(np.float32) @ (directions * directions)
         beyond = ((offset**2 * weights).sum(axis=1, keepdims=True) - 1).astype(np.float32)
         discriminant = along * along - square * beyond
-        root = np.sqrt(np.maximum(discriminant, 0))
-        hit = discriminant > 0
-        enter = np.where(hit, (-along - root) / square, np.float32(np.inf)).min(axis=0)
-        leave = np.where(hit, (root - along) / square, np.float32(-np.inf)).max(axis=0)
+        part, ray = np.nonzero(discriminant > 0)
+        # Few rays meet a given part: only those are worked out.
+        root = np.sqrt(discriminant[part, ray])
+        along, square = along[part, ray], square[part, ray]
+        enter = np.full(directions.shape[1], np.inf, np.float32)
+        leave = np.full(directions.shape[1], -np.inf, np.float32)
+        np.minimum.at(enter, ray, (-along - root) / square)
+        np.maximum.at(leave, ray, (root - along) / square)
         return enter, leave
 
 

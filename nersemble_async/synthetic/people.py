@@ -42,18 +42,23 @@ _SHIRTS: tuple[tuple[Rgb, Rgb], ...] = (
     ((0.80, 0.68, 0.35), (0.35, 0.28, 0.25)),
     ((0.45, 0.35, 0.55), (0.85, 0.82, 0.90)),
 )
-_FAIR_SKINS, _DARK_SKINS = (0, 5), (3, 4)
+_FAIR_SKINS, _DARK_SKINS, _DARK_HAIRS = (0, 5), (3, 4), (0, 1, 5)
 _BEARDED_SHARE, _FRECKLED_SHARE, _SPECTACLED_SHARE = 0.4, 0.6, 0.15
 _STYLES = ("short", "long", "bun", "afro", "bald", "short", "long")
 
-# Two recordings are named after what they show; the rest of the NVS cast is chosen so that the
-# five differ.
+# Two recordings are named after what they show; the rest of the casts of the two benchmarks with
+# videos is chosen so that the five of each differ.
 _CAST: dict[int, dict[str, int | str | bool]] = {
     388: {"hair": "short", "skin": 0, "hair_color": 2, "shirt": 0, "glasses": True},
     422: {"hair": "bun", "skin": 4, "hair_color": 0, "shirt": 4},
     443: {"hair": "bald", "skin": 1, "hair_color": 1, "shirt": 3, "beard": True},
     445: {"hair": "afro", "skin": 3, "hair_color": 0, "shirt": 1},
     475: {"hair": "long", "skin": 5, "hair_color": 4, "shirt": 2},
+    393: {"hair": "bun", "skin": 2, "hair_color": 1, "shirt": 5, "glasses": False},
+    404: {"hair": "short", "skin": 0, "hair_color": 3, "shirt": 3, "beard": True},
+    461: {"hair": "afro", "skin": 4, "hair_color": 0, "shirt": 4},
+    477: {"hair": "long", "skin": 1, "hair_color": 2, "shirt": 1, "glasses": True},
+    486: {"hair": "bald", "skin": 3, "hair_color": 0, "shirt": 2, "beard": True},
 }
 
 
@@ -70,7 +75,8 @@ def meet(participant_id: int, seed: int) -> tuple[Anatomy, Appearance]:
     cast = _CAST.get(participant_id, {})
     style = str(cast.get("hair", rng.choice(_STYLES)))
     skin = int(cast.get("skin", rng.integers(len(_SKINS))))
-    hair_color = int(cast.get("hair_color", rng.integers(len(_HAIRS))))
+    natural = _DARK_HAIRS if skin in _DARK_SKINS else range(len(_HAIRS))
+    hair_color = int(cast.get("hair_color", rng.choice(natural)))
     iris = 1 if skin in _DARK_SKINS else int(rng.integers(len(_IRISES)))
     shirt = int(cast.get("shirt", rng.integers(len(_SHIRTS))))
     bearded = bool(cast.get("beard", style in ("short", "bald") and rng.random() < _BEARDED_SHARE))

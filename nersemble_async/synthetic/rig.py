@@ -18,7 +18,7 @@ _DISTANCE_METRES = 1.0
 _TARGET_METRES = np.array([0.0, -0.035, 0.0])
 _WORLD_UP = np.array([0.0, 1.0, 0.0])
 
-VIEW_WIDTH_METRES = {"nvs": 0.34, "mono_flame_avatar": 0.38, "svfr": 0.36}
+VIEW_WIDTH_METRES = {"nvs": 0.34, "mono_flame_avatar": 0.42, "svfr": 0.40}
 """What a frame's width shows at the distance of the head."""
 
 

@@ -81,12 +81,12 @@ SCALES: Mapping[str, SyntheticScale] = MappingProxyType(
             preset="ultrafast",
         ),
         "small": SyntheticScale(
-            nvs_frames=8,
-            mono_frames=6,
+            nvs_frames=6,
+            mono_frames=3,
             nvs_width=110,
-            mono_width=96,
-            svfr_width=96,
-            n_points=20_000,
+            mono_width=80,
+            svfr_width=80,
+            n_points=15_000,
             preset="veryfast",
         ),
         "full-size": SyntheticScale(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES, unpack_checksums
 from nersemble_async.cache.disk import move_file, sync_folder
+from nersemble_async.cache.extents import ExtentSet
 from nersemble_async.cache.journal import JournalExtent, RemoteIdentity, read_journal
 from nersemble_async.cache.partial_file import PartialFile
 from nersemble_async.cache.records import FileRecord, RecordLog
@@ -104,8 +105,11 @@ class Store:
         if journal is None or not self.part(path).exists():
             return LocalFile(path, LocalState.MISSING, 0, None, record)
         identity, extents = journal
-        claimed = sum(extent.stop - extent.start for extent in extents)
-        return LocalFile(path, LocalState.PARTIAL, claimed, identity.size_bytes, record)
+        claimed = ExtentSet()  # what was lost and fetched again is claimed twice
+        for extent in extents:
+            claimed.add(extent.start, extent.stop)
+        here_bytes = claimed.total_bytes
+        return LocalFile(path, LocalState.PARTIAL, here_bytes, identity.size_bytes, record)
 
     def free_bytes(self) -> int:
         """Room on the root's file system for an ordinary user."""

@@ -88,6 +88,20 @@ def test_opened_and_closed_unchecked_it_stays(tmp_path: Path) -> None:
         assert part.present_bytes == BLOCK_BYTES
 
 
+def test_a_torn_line_costs_nothing_that_is_written_later(tmp_path: Path) -> None:
+    for piece in (BLOCKS[0], BLOCKS[1]):
+        with open_part(tmp_path) as part:
+            recheck(part)
+            if part.identity is None:
+                part.begin(IDENTITY)
+            write(part, piece)
+        with (tmp_path / "x.journal").open("ab") as journal:
+            journal.write(b'[1048576,1048576,"01')
+    with open_part(tmp_path) as part:
+        recheck(part)
+        assert part.missing() == [BLOCKS[2]]
+
+
 def test_bytes_without_a_journal_are_void(tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(b"leftovers")
     with open_part(tmp_path) as part:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from queue import SimpleQueue
+from threading import Event
 from types import MappingProxyType
 
 import numpy as np
@@ -23,6 +24,7 @@ from nersemble_async.formats.flame import save_flame_tracking
 from nersemble_async.formats.image import write_png
 from nersemble_async.formats.pointcloud import write_pointcloud
 from nersemble_async.formats.video import VideoEncoder
+from nersemble_async.synthetic.metadata_files import metadata_content
 from nersemble_async.synthetic.people import seeded
 from nersemble_async.synthetic.ray_marching import Camera
 from nersemble_async.synthetic.rig import VIEW_WIDTH_METRES, calibration_of, rig_cameras
@@ -33,28 +35,18 @@ _TRACKING_NOISE = {1: 0.01, 2: 0.001}
 """By version of the tracking: radians, one sigma."""
 
 
-@dataclass(frozen=True, slots=True)
-class SynthesisProgress:
-    """How far the work is."""
-
-    done: int
-    """Pictures, pointclouds and trackings made so far."""
-    total: int
-    path: str
-    """The file that the latest belongs to, relative to the root."""
-
-
-OnProgress = Callable[[SynthesisProgress], None]
+OnProgress = Callable[[int, int], None]
+"""Called with files made so far, and of how many."""
 
 
 def synthesize(
     root: Path,
     scale: SyntheticScale,
+    on_progress: OnProgress | None = None,
     *,
     tasks: Collection[Task] = TASKS,
     pointcloud_frames: Collection[int] | None = None,
     hold_out_root: Path | None = None,
-    on_progress: OnProgress | None = None,
     threads: int | None = None,
 ) -> None:
     """Write the stand-in to ``{root}/{task}/…``, replacing files that are there.
@@ -66,12 +58,13 @@ def synthesize(
     Args:
         root: is made where it does not exist.
         scale: lengths, resolutions, point counts, seed.
+        on_progress: called in the calling thread after every picture, which is more often than
+            files are finished; an exception in it ends the work, and an unfinished video is
+            deleted.
         tasks: which benchmarks.
         pointcloud_frames: timesteps to make pointclouds of; None is all of them.
         hold_out_root: where to put the hidden ground truth, images and alpha maps of every video
             that is to be submitted, in the same layout; None makes none.
-        on_progress: called after every picture, from one thread at a time but not always the
-            same; an exception in it ends the work.
         threads: None is one for each processor.
     """
     jobs: list[_Job] = []
@@ -94,12 +87,11 @@ def synthesize(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Files that one thread writes, and in how many steps."""
+    """Files that one thread writes."""
 
-    path: str
-    n_steps: int
-    work: Callable[[], Iterator[None]]
-    """Yields after each step."""
+    n_files: int
+    work: Callable[[], Generator[None, None, None]]
+    """Yields after each picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +137,7 @@ class _Sequence:
     def _video_job(self, root: Path, scene: Scene, serial: str, camera: Camera) -> _Job:
         images, alpha_maps = (self._path(asset, serial) for asset in ("images", "alpha_maps"))
 
-        def work() -> Iterator[None]:
+        def work() -> Generator[None, None, None]:
             with ExitStack() as stack:
                 image_encoder, alpha_encoder = (
                     stack.enter_context(self._encoder(_ready(root, path), camera.frame_size))
@@ -157,7 +149,7 @@ class _Sequence:
                     alpha_encoder.write(np.repeat(rendering.alpha_map[:, :, None], 3, axis=2))
                     yield
 
-        return _Job(images, self.n_frames, work)
+        return _Job(2, work)
 
     def _encoder(self, path: Path, frame_size: tuple[int, int]) -> VideoEncoder:
         rate = self.spec.submission_rate
@@ -173,26 +165,26 @@ class _Sequence:
     ) -> _Job:
         path = self._path("pointclouds", timestep=timestep)
 
-        def work() -> Iterator[None]:
+        def work() -> Generator[None, None, None]:
             n_points = self.scale.points(self.key.participant_id)
             rng = seeded(self.scale.seed, path)
             cloud = scene.pointcloud(timestep, cameras.values(), n_points, rng)
             write_pointcloud(_ready(root, path), cloud)
             yield
 
-        return _Job(path, 1, work)
+        return _Job(1, work)
 
     def _tracking_job(self, root: Path, scene: Scene, asset_key: str) -> _Job:
         path = self._path(asset_key)
         version = next(v for v, name in FLAME_TRACKING_VERSIONS.items() if name == asset_key)
 
-        def work() -> Iterator[None]:
+        def work() -> Generator[None, None, None]:
             rng = seeded(self.scale.seed, "tracking", version, self.key.participant_id)
             tracking = scene.flame_tracking(self.n_frames, rng, _TRACKING_NOISE[version])
             save_flame_tracking(_ready(root, path), tracking)
             yield
 
-        return _Job(path, 1, work)
+        return _Job(1, work)
 
 
 @cache
@@ -216,12 +208,12 @@ def _image_job(
     camera = participant_cameras(spec.task, participant_id, scale)[key.serial]
     path = spec.path("images", participant_id, key.sequence_name, key.serial, key.timestep)
 
-    def work() -> Iterator[None]:
+    def work() -> Generator[None, None, None]:
         scene = image_scene(SequenceKey(participant_id, key.sequence_name), scale.seed)
         write_png(_ready(root, path), scene.render(key.timestep, camera).image)
         yield
 
-    return _Job(path, 1, work)
+    return _Job(1, work)
 
 
 def _write_metadata(root: Path, spec: BenchmarkSpec, lengths: Mapping[SequenceKey, int]) -> None:
@@ -231,25 +223,6 @@ def _write_metadata(root: Path, spec: BenchmarkSpec, lengths: Mapping[SequenceKe
     path.write_text(json.dumps(metadata_content(spec.task, lengths), indent=1), "utf-8")
 
 
-def metadata_content(task: Task, lengths: Mapping[SequenceKey, int]) -> dict[str, object]:
-    """What a task's metadata.json says of sequences of these lengths, in the official form."""
-    if task == "nvs":
-        return {
-            "sequences": {
-                str(key.participant_id): {
-                    "sequence_name": key.sequence_name,
-                    "timesteps": list(range(n_frames)),
-                }
-                for key, n_frames in lengths.items()
-            }
-        }
-    participants: dict[str, dict[str, dict[str, object]]] = {}
-    for key, n_frames in lengths.items():
-        participant = participants.setdefault(str(key.participant_id), {"sequences_metadata": {}})
-        participant["sequences_metadata"][key.sequence_name] = {"n_frames": n_frames}
-    return {"participants_metadata": participants}
-
-
 def _ready(root: Path, relative_path: str) -> Path:
     path = root / relative_path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -257,22 +230,34 @@ def _ready(root: Path, relative_path: str) -> Path:
 
 
 def _run(jobs: list[_Job], on_progress: OnProgress | None, threads: int) -> None:
-    total = sum(job.n_steps for job in jobs)
-    lock = Lock()
-    done = 0
+    """Do all jobs; the calling thread only waits and tells."""
+    n_files = sum(job.n_files for job in jobs)
+    news: SimpleQueue[int | BaseException] = SimpleQueue()
+    stopping = Event()
 
     def run_one(job: _Job) -> None:
-        nonlocal done
-        for _ in job.work():
-            with lock:
-                done += 1
-                if on_progress is not None:
-                    on_progress(SynthesisProgress(done, total, job.path))
+        try:
+            with closing(job.work()) as pictures:
+                for _ in pictures:
+                    if stopping.is_set():
+                        return
+                    news.put(0)
+            news.put(job.n_files)
+        except BaseException as error:  # noqa: BLE001 -- raised again by the calling thread
+            news.put(error)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="synthesize") as pool:
-        futures = [pool.submit(run_one, job) for job in jobs]
         try:
-            for future in futures:
-                future.result()
+            for job in jobs:
+                pool.submit(run_one, job)
+            done = 0
+            while done < n_files:
+                latest = news.get()
+                if isinstance(latest, BaseException):
+                    raise latest
+                done += latest
+                if on_progress is not None:
+                    on_progress(done, n_files)
         finally:
+            stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)

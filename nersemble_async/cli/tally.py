@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nersemble_async.fetch.progress import (
     BytesReceived,
     FetchEvent,
+    FileDeferred,
     FileFinished,
     FileRestarted,
     FileRetried,
@@ -84,9 +85,12 @@ class Tally:
         kinds: what each planned file is, by its path; unknown sizes are guessed from the mean of
             files of the same kind.
         clock: seconds, monotonic.
+        unit: what is counted.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, kinds: Mapping[str, Kind], clock: Callable[[], float], unit: str = "files"
+    ) -> None:
         self._kinds = kinds
         self._clock = clock
         self._started_at = clock()
@@ -98,6 +102,7 @@ class Tally:
         self._samples: deque[tuple[float, int]] = deque([(self._started_at, 0)])
         self._settled_bytes = 0
         self._expected_bytes: int | None = None
+        self.unit = unit
         self.files = len(kinds)
         self.finished: list[FileFinished] = []
         self.complete_files = 0
@@ -117,18 +122,26 @@ class Tally:
                     self._learn_size(path, size_bytes)
             case FileFinished():
                 self._finish(event)
-            case FileRetried(path, _, wait_seconds, reason):
-                self.retries += 1
-                if path in self.active:
-                    self.active[path].note = f"again in {wait_seconds:.0f} s: {reason}"
-            case FileRestarted(path, discarded_bytes, reason):
-                if path in self.active:
-                    active = self.active[path]
-                    active.have_bytes = max(0, active.have_bytes - discarded_bytes)
-                    active.note = f"anew: {reason}"
+            case FileDeferred() | FileRetried() | FileRestarted():
+                self._hold_up(event)
             case RunStarted():
                 self.files = event.files
                 self._expected_bytes = event.expected_bytes
+
+    def _hold_up(self, event: FileDeferred | FileRetried | FileRestarted) -> None:
+        """Note at an active file why it does not go on just now."""
+        if isinstance(event, FileDeferred):
+            self.active[event.path] = ActiveFile(event.path, None, 0)
+        active = self.active.get(event.path, ActiveFile(event.path, None, 0))
+        match event:
+            case FileRetried():
+                self.retries += 1
+                active.note = f"again in {event.wait_seconds:.0f} s: {event.reason}"
+            case FileRestarted():
+                active.have_bytes = max(0, active.have_bytes - event.discarded_bytes)
+                active.note = f"anew: {event.reason}"
+            case FileDeferred():
+                active.note = "another process is fetching it"
 
     def _receive(self, path: str, count_bytes: int) -> None:
         self.received_bytes += count_bytes

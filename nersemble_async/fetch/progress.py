@@ -75,6 +75,13 @@ class FileStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class FileDeferred:
+    """Another process is writing this file; it is looked at again when all else is done."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class BytesReceived:
     """Bytes of one file came (a part of a range, about a MiB; not cumulative)."""
 
@@ -117,7 +124,15 @@ class FileFinished:
     """Why it failed; None otherwise."""
 
 
-FetchEvent = RunStarted | FileStarted | BytesReceived | FileRestarted | FileRetried | FileFinished
+FetchEvent = (
+    RunStarted
+    | FileStarted
+    | FileDeferred
+    | BytesReceived
+    | FileRestarted
+    | FileRetried
+    | FileFinished
+)
 
 
 class ExitCode(IntEnum):

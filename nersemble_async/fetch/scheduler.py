@@ -21,6 +21,7 @@ from nersemble_async.fetch.plan import FetchPlan, PlannedFile
 from nersemble_async.fetch.progress import (
     EvidenceGrade,
     FetchReport,
+    FileDeferred,
     FileFinished,
     FileRestarted,
     Outcome,
@@ -185,6 +186,7 @@ class Scheduler:
             done = await self._complete(file)
         except CacheLockedError:
             self._locked.append(file)
+            await self._run.emit(FileDeferred(file.path))
             return
         except NersembleError as error:
             transfer = self._active.get(file.path)

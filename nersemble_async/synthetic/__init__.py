@@ -1,6 +1,6 @@
 """A small, geometrically consistent stand-in for the licensed data.
 
-- `generator`: `synthesize` writes it; `scale`: how large; `tiny_layout`: all paths, no pictures
+- `dataset`: `synthesize` writes it; `scale`: how large; `tiny_layout`: all paths, no pictures
 - `scene`: a person moving, from `people` (who), `motion` (how), `head_shape` (geometry),
   `head_texture`, `face_texture`, `canvas` (paint) and `lighting`
 - `renderer`, `point_sampler`, over `ray_marching`: pictures and pointclouds; `rig`: the cameras

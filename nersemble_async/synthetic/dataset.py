@@ -35,18 +35,28 @@ _TRACKING_NOISE = {1: 0.01, 2: 0.001}
 """By version of the tracking: radians, one sigma."""
 
 
-OnProgress = Callable[[int, int], None]
-"""Called with files made so far, and of how many."""
+@dataclass(frozen=True, slots=True)
+class SynthesisProgress:
+    """How far the work is."""
+
+    done: int
+    """Pictures, pointclouds and trackings made so far."""
+    total: int
+    path: str
+    """The file that the latest belongs to, relative to the root."""
+
+
+OnProgress = Callable[[SynthesisProgress], None]
 
 
 def synthesize(
     root: Path,
     scale: SyntheticScale,
-    on_progress: OnProgress | None = None,
     *,
     tasks: Collection[Task] = TASKS,
     pointcloud_frames: Collection[int] | None = None,
     hold_out_root: Path | None = None,
+    on_progress: OnProgress | None = None,
     threads: int | None = None,
 ) -> None:
     """Write the stand-in to ``{root}/{task}/…``, replacing files that are there.
@@ -58,13 +68,12 @@ def synthesize(
     Args:
         root: is made where it does not exist.
         scale: lengths, resolutions, point counts, seed.
-        on_progress: called in the calling thread after every picture, which is more often than
-            files are finished; an exception in it ends the work, and an unfinished video is
-            deleted.
         tasks: which benchmarks.
         pointcloud_frames: timesteps to make pointclouds of; None is all of them.
         hold_out_root: where to put the hidden ground truth, images and alpha maps of every video
             that is to be submitted, in the same layout; None makes none.
+        on_progress: called in the calling thread after every picture; an exception in it ends
+            the work, and an unfinished video is deleted.
         threads: None is one for each processor.
     """
     jobs: list[_Job] = []
@@ -89,7 +98,9 @@ def synthesize(
 class _Job:
     """Files that one thread writes."""
 
-    n_files: int
+    path: str
+    """Of the first."""
+    n_pictures: int
     work: Callable[[], Generator[None, None, None]]
     """Yields after each picture."""
 
@@ -149,7 +160,7 @@ class _Sequence:
                     alpha_encoder.write(np.repeat(rendering.alpha_map[:, :, None], 3, axis=2))
                     yield
 
-        return _Job(2, work)
+        return _Job(images, self.n_frames, work)
 
     def _encoder(self, path: Path, frame_size: tuple[int, int]) -> VideoEncoder:
         rate = self.spec.submission_rate
@@ -172,7 +183,7 @@ class _Sequence:
             write_pointcloud(_ready(root, path), cloud)
             yield
 
-        return _Job(1, work)
+        return _Job(path, 1, work)
 
     def _tracking_job(self, root: Path, scene: Scene, asset_key: str) -> _Job:
         path = self._path(asset_key)
@@ -184,7 +195,7 @@ class _Sequence:
             save_flame_tracking(_ready(root, path), tracking)
             yield
 
-        return _Job(1, work)
+        return _Job(path, 1, work)
 
 
 @cache
@@ -213,7 +224,7 @@ def _image_job(
         write_png(_ready(root, path), scene.render(key.timestep, camera).image)
         yield
 
-    return _Job(1, work)
+    return _Job(path, 1, work)
 
 
 def _write_metadata(root: Path, spec: BenchmarkSpec, lengths: Mapping[SequenceKey, int]) -> None:
@@ -231,8 +242,8 @@ def _ready(root: Path, relative_path: str) -> Path:
 
 def _run(jobs: list[_Job], on_progress: OnProgress | None, threads: int) -> None:
     """Do all jobs; the calling thread only waits and tells."""
-    n_files = sum(job.n_files for job in jobs)
-    news: SimpleQueue[int | BaseException] = SimpleQueue()
+    total = sum(job.n_pictures for job in jobs)
+    news: SimpleQueue[str | BaseException] = SimpleQueue()
     stopping = Event()
 
     def run_one(job: _Job) -> None:
@@ -241,8 +252,7 @@ def _run(jobs: list[_Job], on_progress: OnProgress | None, threads: int) -> None
                 for _ in pictures:
                     if stopping.is_set():
                         return
-                    news.put(0)
-            news.put(job.n_files)
+                    news.put(job.path)
         except BaseException as error:  # noqa: BLE001 -- raised again by the calling thread
             news.put(error)
 
@@ -250,14 +260,18 @@ def _run(jobs: list[_Job], on_progress: OnProgress | None, threads: int) -> None
         try:
             for job in jobs:
                 pool.submit(run_one, job)
-            done = 0
-            while done < n_files:
+            for done in range(1, total + 1):
                 latest = news.get()
                 if isinstance(latest, BaseException):
                     raise latest
-                done += latest
                 if on_progress is not None:
-                    on_progress(done, n_files)
-        finally:
+                    on_progress(SynthesisProgress(done, total, latest))
+        except BaseException:
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    # What fails after a file's last picture (closing it) has come to light only now.
+    while not news.empty():
+        latest = news.get()
+        if isinstance(latest, BaseException):
+            raise latest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache
@@ -243,35 +243,30 @@ def _ready(root: Path, relative_path: str) -> Path:
 def _run(jobs: list[_Job], on_progress: OnProgress | None, threads: int) -> None:
     """Do all jobs; the calling thread only waits and tells."""
     total = sum(job.n_pictures for job in jobs)
-    news: SimpleQueue[str | BaseException] = SimpleQueue()
+    news: SimpleQueue[str | Future[None]] = SimpleQueue()
     stopping = Event()
-
-    def run_one(job: _Job) -> None:
-        try:
-            with closing(job.work()) as pictures:
-                for _ in pictures:
-                    if stopping.is_set():
-                        return
-                    news.put(job.path)
-        except BaseException as error:  # noqa: BLE001 -- raised again by the calling thread
-            news.put(error)
-
     with ThreadPoolExecutor(threads, thread_name_prefix="synthesize") as pool:
         try:
             for job in jobs:
-                pool.submit(run_one, job)
-            for done in range(1, total + 1):
+                pool.submit(_do, job, news, stopping).add_done_callback(news.put)
+            done, unfinished = 0, len(jobs)
+            while unfinished:
                 latest = news.get()
-                if isinstance(latest, BaseException):
-                    raise latest
+                if isinstance(latest, Future):
+                    latest.result()
+                    unfinished -= 1
+                    continue
+                done += 1
                 if on_progress is not None:
                     on_progress(SynthesisProgress(done, total, latest))
-        except BaseException:
+        finally:
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    # What fails after a file's last picture (closing it) has come to light only now.
-    while not news.empty():
-        latest = news.get()
-        if isinstance(latest, BaseException):
-            raise latest
+
+
+def _do(job: _Job, news: SimpleQueue[str | Future[None]], stopping: Event) -> None:
+    with closing(job.work()) as pictures:
+        for _ in pictures:
+            if stopping.is_set():
+                return
+            news.put(job.path)

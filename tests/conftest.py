@@ -10,6 +10,9 @@ import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from nersemble_async.synthetic.dataset import synthesize
+from nersemble_async.synthetic.scale import SCALES
+
 # A deadline would measure how busy the machine is.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
@@ -44,3 +47,11 @@ def no_blocking_on_the_loop(request: pytest.FixtureRequest) -> Iterator[BlockBus
         return
     with blockbuster_ctx("nersemble_async") as guard:
         yield guard
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole benchmark as a tiny stand-in, in the layout of the server; only to be read."""
+    root = tmp_path_factory.mktemp("stand_in")
+    synthesize(root, SCALES["tiny"])
+    return root

@@ -1,0 +1,68 @@
+"""What README.md shows is run: every Python block, and every command of the section on fetching."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.fetching import command_environment, run_command
+from tests.support.nginx import run_nginx
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def shown_commands() -> list[list[str]]:
+    """The arguments of each ``nersemble-async …`` line, but those that only set up."""
+    lines = [line for block in blocks("shell") for line in block.splitlines()]
+    shown = [shlex.split(line, comments=True) for line in lines]
+    return [words[1:] for words in shown if words[:1] == ["nersemble-async"]]
+
+
+def test_every_python_block_runs(stand_in: Path, tmp_path: Path) -> None:
+    with run_nginx(stand_in, tmp_path / "nginx") as server:
+        environment = command_environment(server.url, tmp_path / "root")
+        found = blocks("python")
+        assert len(found) >= 2
+        for code in found:
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+
+
+def test_every_command_runs(
+    stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, in one folder, against a server of the stand-in."""
+    monkeypatch.chdir(tmp_path)
+    commands = shown_commands()
+    assert {"fetch", "status", "verify", "checksums", "synthesize"} <= {c[0] for c in commands}
+    with run_nginx(stand_in, tmp_path / "nginx") as server:
+        environment = command_environment(server.url, tmp_path / "root")
+        for arguments in commands:
+            if arguments[-1] == "demo":
+                continue  # has a test of its own
+            done = run_command(arguments, environment)
+            assert done.code == 0, (arguments, done.err)
+
+
+def test_the_two_set_up_commands_are_one_line_each() -> None:
+    lines = [line for block in blocks("shell") for line in block.splitlines()]
+    set_up = [line for line in lines if line.startswith("python3 -m venv")]
+    assert len(set_up) == 2
+    assert set_up[0].endswith("nersemble-async demo")
+    assert set_up[1].endswith("pytest")

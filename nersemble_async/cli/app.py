@@ -10,10 +10,12 @@ import typer
 from nersemble_async.benchmark.layout import TASKS
 from nersemble_async.cli.arguments import ArgumentError, expand_arguments
 from nersemble_async.cli.checksums import checksums
+from nersemble_async.cli.demo import demo
 from nersemble_async.cli.fetch import fetch
 from nersemble_async.cli.output import print_error
 from nersemble_async.cli.secrecy import SCRUBBER, guard_output
 from nersemble_async.cli.status import status
+from nersemble_async.cli.synthesize import synthesize
 from nersemble_async.cli.verify import verify
 from nersemble_async.fetch.progress import ExitCode
 
@@ -25,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # errors on one line, which can be searched for
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fetch, verify, status, checksums):
+for command in (fetch, verify, status, checksums, synthesize, demo):
     app.command()(command)
 
 

@@ -100,7 +100,7 @@ def retries_in_words(count: int) -> str:
 def progress_in_words(tally: Tally) -> str:
     """One line that tells how far a run is."""
     done = tally.complete_files + tally.failed_files
-    parts = [f"{done:,}/{tally.files:,} files"] if tally.files else []
+    parts = [f"{done:,}/{tally.files:,} {tally.unit}"] if tally.files else []
     if tally.have_bytes or tally.total_bytes:
         parts.append(_bytes_of_total(tally))
     if tally.bytes_per_second > 0:

@@ -95,6 +95,9 @@ def test_help_tells_the_defaults_that_hold(run: Run) -> None:
         ("fetch --log-format xml", "--log-format' (env var: 'NERSEMBLE_LOG_FORMAT')"),
         ("fetch --no-such-option", "--no-such-option"),
         ("verify --serial 1", "unknown serial '1'"),
+        ("synthesize out --scale huge", "there is no 'huge'; there are tiny, small, full-size"),
+        ("synthesize out --nvs-width 33", "videos need an even width"),
+        ("demo --out .", "is not empty"),
         ("status some_folder", "(the folder is given with --root)"),
     ],
 )

@@ -1,0 +1,94 @@
+"""The demo and the generator's command, with the tiniest stand-in."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from nersemble_async.cli.demo_steps import STEPS, Demo, DemoError, Step, run_steps
+from nersemble_async.cli.output import PlainOutput
+from nersemble_async.cli.synthesize import render
+from nersemble_async.fetch.progress import ExitCode
+from nersemble_async.synthetic import dataset
+from nersemble_async.synthetic.scale import SCALES, SyntheticScale
+from tests.support.corpora import visible_files
+
+SECRET = "https://host.example/a-secret-path-of-some-length"
+
+
+@pytest.mark.asyncio
+async def test_every_step_of_the_demo(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The user's own settings are there, and stay untouched and unused.
+    monkeypatch.setenv("NERSEMBLE_BENCHMARK_URL", SECRET)
+    monkeypatch.setenv("NERSEMBLE_BENCHMARK_FOLDER", str(tmp_path / "mine"))
+    out = tmp_path / "demo"
+    out.mkdir()
+    seen: list[Demo] = []
+
+    async def keep(demo: Demo) -> None:
+        seen.append(demo)
+
+    steps = (*STEPS, Step("Keep", keep))
+    assert await run_steps(steps, out, PlainOutput(), scale="tiny") is ExitCode.OK
+    told = capfd.readouterr().out
+    assert "killed with SIGKILL after" in told
+    assert "$ nersemble-async verify" in told
+    assert "were not sent again" in told
+    assert "Done in" in told
+
+    (demo,) = seen
+    assert (out / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+    fetched = visible_files(demo.root)
+    served = visible_files(demo.served)
+    assert fetched
+    assert fetched.items() <= served.items()
+    # What is not fetched is what is fetched only when named.
+    assert all("flame2023_tracking.npz" in path for path in served.keys() - fetched.keys())
+    assert demo.sent.total < 1.2 * demo.total_bytes
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_step_that_fails_ends_the_demo(tmp_path: Path) -> None:
+    async def fail(demo: Demo) -> None:
+        demo.total_bytes = 1
+        await demo.run("fetch", "no_such_task")
+        raise DemoError("as expected")
+
+    with pytest.raises(DemoError, match="as expected"):
+        await run_steps([Step("Fail", fail)], tmp_path, PlainOutput())
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_rendering_ends_at_the_next_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = dataset.synthesize
+    loop = asyncio.get_running_loop()
+    steps = 0
+
+    def cancel_at_the_tenth(
+        root: Path, scale: SyntheticScale, *, on_progress: dataset.OnProgress, **given: Any
+    ) -> None:
+        def told(progress: dataset.SynthesisProgress) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == 10:
+                loop.call_soon_threadsafe(scope.cancel)
+            on_progress(progress)
+
+        real(root, scale, on_progress=told, **given)
+
+    monkeypatch.setattr(dataset, "synthesize", cancel_at_the_tenth)
+    with anyio.CancelScope() as scope:
+        await render(PlainOutput(), tmp_path / "made", SCALES["small"])
+    assert scope.cancelled_caught
+    assert 10 <= steps < 1_000

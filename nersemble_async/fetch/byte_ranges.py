@@ -12,22 +12,22 @@ _MAX_IDLE_SPAN_BYTES = 16 * MIB
 _SPANS_PER_CONNECTION = 4
 
 
-def first_span_bytes(connections: int, files_waiting: int) -> int:
+def first_span_bytes(connections: int, waiting: int) -> int:
     """How much the first request for a file of unknown size asks for.
 
-    With enough other files waiting no connection can idle: then a file comes in one request
+    With enough other requests waiting no connection can idle: then a file comes in one request
     unless it is large. Otherwise a short first answer tells the size soon, and the rest is shared.
     """
-    return _BUSY_SPAN_BYTES if files_waiting >= connections else _MIN_SPAN_BYTES
+    return _BUSY_SPAN_BYTES if waiting >= connections else _MIN_SPAN_BYTES
 
 
-def cut_ranges(missing: list[ByteRange], connections: int, files_waiting: int) -> list[ByteRange]:
+def cut_ranges(missing: list[ByteRange], connections: int, waiting: int) -> list[ByteRange]:
     """Cut what is missing into requests: disjoint, in order, together exactly ``missing``.
 
     Cuts lie on block boundaries, so that two requests never share a block.
     """
     total = sum(map(len, missing))
-    if files_waiting >= connections:
+    if waiting >= connections:
         span = _BUSY_SPAN_BYTES
     else:
         fair_share = total // (connections * _SPANS_PER_CONNECTION)

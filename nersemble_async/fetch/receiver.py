@@ -19,7 +19,7 @@ from nersemble_async.fetch.retry import RetryBudget
 from nersemble_async.fetch.run_context import RunContext
 from nersemble_async.log import get_logger
 
-_MAX_HELD_SECONDS = 0.1
+_MAX_HELD_SECONDS = 0.02
 
 log = get_logger(__name__)
 
@@ -94,7 +94,7 @@ class Receiver:
                 await self._run.emit(started)
                 missing = self._part.missing()
             connections = self._run.connections
-            self._pending.extend(cut_ranges(missing, connections, self._run.files_waiting))
+            self._pending.extend(cut_ranges(missing, connections, self._run.waiting))
             # The task of the first request goes on with the pending ranges too.
             for _ in range(min(len(self._pending), connections - (identity is None))):
                 group.start_soon(self._work, None)
@@ -102,7 +102,7 @@ class Receiver:
             raise self._failure
 
     def _first_cursor(self) -> _Cursor:
-        span = first_span_bytes(self._run.connections, self._run.files_waiting)
+        span = first_span_bytes(self._run.connections, self._run.waiting)
         return _Cursor(0, None if self._plain else span, RetryBudget(self._run.policy))
 
     def _behind(self, first: _Cursor) -> list[ByteRange]:

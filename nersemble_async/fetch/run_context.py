@@ -43,12 +43,17 @@ class RunContext:
     policy: RetryPolicy
     published: PublishedDigests
     emit: Emit
-    files_waiting: int = 0
+    unbegun_files: int = 0
     """Files of the plan that nobody has begun."""
     received_bytes: int = 0
     """Over all files, for telling a dead server from one bad file."""
     retries: int = 0
     _buffers: list[memoryview] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests could be made at once if there were connections for them."""
+        return self.unbegun_files + self.slots.statistics().tasks_waiting
 
     async def on_disk(
         self,

@@ -174,11 +174,11 @@ class Scheduler:
                 await self._bring(locked)
 
     async def _bring(self, files: Sequence[PlannedFile]) -> None:
-        self._run.files_waiting = len(files)
+        self._run.unbegun_files = len(files)
         async with anyio.create_task_group() as group:
             for file in files:
                 await self._open_files.acquire()
-                self._run.files_waiting -= 1
+                self._run.unbegun_files -= 1
                 group.start_soon(self._bring_one, file)
 
     async def _bring_one(self, file: PlannedFile) -> None:

@@ -77,7 +77,7 @@ def _strong_date(headers: Mapping[str, str]) -> str | None:
         return None
     try:
         apart = parsedate_to_datetime(date) - parsedate_to_datetime(modified)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return modified if apart.total_seconds() >= 1 else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_WAIT_SECONDS = 60.0
@@ -65,6 +66,9 @@ def parse_retry_after(text: str | None, now_epoch_seconds: float) -> float | Non
     if text.isdecimal():
         return float(text)
     try:
-        return max(parsedate_to_datetime(text).timestamp() - now_epoch_seconds, 0.0)
+        when = parsedate_to_datetime(text)
+        if when.tzinfo is None:  # asctime's form names no zone: it is UTC (§5.6.7)
+            when = when.replace(tzinfo=UTC)
+        return max(when.timestamp() - now_epoch_seconds, 0.0)
     except (ValueError, OverflowError):
         return None

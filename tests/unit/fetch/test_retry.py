@@ -105,14 +105,8 @@ def test_obsolete_and_foreign_dates(date: str) -> None:
 @pytest.mark.parametrize(
     "date",
     [
-        pytest.param(
-            "Wed Oct 21 07:29:00 2015",
-            marks=pytest.mark.xfail(strict=True, reason="bug 16: taken for local time"),
-        ),
-        pytest.param(
-            "Wed, 21 Oct 2015 07:29:00 -0000",
-            marks=pytest.mark.xfail(strict=True, reason="bug 16: taken for local time"),
-        ),
+        "Wed Oct 21 07:29:00 2015",
+        "Wed, 21 Oct 2015 07:29:00 -0000",
         "Wed, 21 Oct 2015 07:29:00 GMT",
     ],
 )

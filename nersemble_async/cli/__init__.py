@@ -2,9 +2,11 @@
 
 - `app`: the commands put together, and `main`
 - `arguments`: the official tool's spellings; `options`: what the commands share
-- `fetch`, `verify`, `status`, `checksums`, `synthesize`, `demo`: one file a command
+- `fetch`, `verify`, `status`, `checksums`, `synthesize`, `demo`: one file a command;
+  `demo_steps`: what the demo shows, a list to append to
 - `session`: settings, the question for the URL, errors → exit codes; `interruption`: Ctrl-C
-- `tally`: what the events of a run add up to; `report`: the same as JSON; `wording`: as words
+- `tally`: what the events of a run add up to; `wording`: as words; `report`: as JSON
+- `survey`: what a dry run found; `findings`: what verify and status found; both in words and JSON
 - `output`: plain, JSON and quiet output; `console`: the terminal, the only user of rich
 - `secrecy`: no URL in anything that is printed
 """

@@ -1,0 +1,115 @@
+"""Errors become messages and exit codes; what is not ours stays a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from nersemble_async.cli.output import OutputFormat
+from nersemble_async.cli.session import Session, exit_code_of, run_command
+from nersemble_async.errors import (
+    AccessDeniedError,
+    CacheError,
+    ConfigurationError,
+    DiskFullError,
+    IntegrityError,
+    MetadataError,
+    MissingBenchmarkUrlError,
+    NersembleError,
+    SelectionError,
+    TransientFetchError,
+)
+from nersemble_async.fetch.progress import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 2),
+        (SelectionError("x"), 2),
+        (MissingBenchmarkUrlError(), 3),
+        (AccessDeniedError("nvs/a", "401"), 3),
+        (DiskFullError("x"), 4),
+        (IntegrityError("nvs/a", "x"), 5),
+        (TransientFetchError("nvs/a", "x"), 1),
+        (MetadataError("x"), 1),
+        (CacheError("x"), 1),
+    ],
+)
+def test_exit_codes(error: NersembleError, code: int) -> None:
+    assert exit_code_of(error) == code
+
+
+def failing(error: Exception) -> Callable[[Session], Awaitable[ExitCode]]:
+    async def work(session: Session) -> ExitCode:
+        assert session.command == "test"
+        raise error
+
+    return work
+
+
+def leave(
+    work: Callable[[Session], Awaitable[ExitCode]],
+    tmp_path: Path,
+    output_format: OutputFormat = OutputFormat.HUMAN,
+) -> int:
+    with pytest.raises(typer.Exit) as left:
+        run_command("test", work, output_format=output_format, given={"benchmark_folder": tmp_path})
+    return left.value.exit_code
+
+
+def test_an_error_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave(failing(DiskFullError("no room")), tmp_path) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"data folder: {tmp_path}\nError: no room\n"
+
+
+def test_several_errors_are_all_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    several = ExceptionGroup(
+        "two",
+        [CacheError("one"), ExceptionGroup("inner", [IntegrityError("nvs/a", "other")])],
+    )
+    assert leave(failing(several), tmp_path, OutputFormat.JSON) == 5
+    out, err = capsys.readouterr()
+    assert "Error: one\nError: nvs/a: other\n" in err
+    assert json.loads(out)["error"] == {"class": "CacheError", "reason": "one"}
+
+
+def test_what_is_not_ours_is_not_swallowed(tmp_path: Path) -> None:
+    for error in (KeyError("bug"), ExceptionGroup("two", [CacheError("one"), KeyError("bug")])):
+        with pytest.raises(type(error)):
+            run_command(
+                "test",
+                failing(error),
+                output_format=OutputFormat.QUIET,
+                given={"benchmark_folder": tmp_path},
+            )
+
+
+def test_the_code_of_the_work_is_the_code_of_the_process(tmp_path: Path) -> None:
+    async def work(session: Session) -> ExitCode:
+        assert session.settings.root == tmp_path
+        return ExitCode.SOME_FAILED
+
+    assert leave(work, tmp_path, OutputFormat.QUIET) == 1
+
+
+def test_a_keyboard_interrupt_outside_of_the_loop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nersemble_async.cli.session.anyio.run", interrupted)
+    assert leave(failing(KeyError()), tmp_path, OutputFormat.JSON) == 130
+    out, err = capsys.readouterr()
+    assert err.endswith("interrupted; run the same command again to go on\n")
+    assert json.loads(out)["exit_code"] == 130

@@ -53,7 +53,7 @@ class TerminalOutput:
             self._console.print(Text(line.text, style=_STYLES[line.style]))
 
     def table(self, table: Table) -> None:
-        """A table with a rule below its head and above its sums."""
+        """A table with a bold head and bold sums."""
         drawn = RichTable(box=None, pad_edge=False, show_footer=table.footer is not None)
         for index, name in enumerate(table.columns):
             drawn.add_column(

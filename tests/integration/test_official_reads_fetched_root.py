@@ -13,7 +13,6 @@ from nersemble_async.fetch.fetcher import Fetcher
 from nersemble_async.fetch.plan import FetchPlan, Selection, parse_pointcloud_frames
 from nersemble_async.fetch.progress import EvidenceGrade, FetchReport, Outcome
 from nersemble_async.settings import Settings
-from nersemble_async.synthetic.dataset import synthesize
 from nersemble_async.synthetic.scale import SCALES
 from tests.support.corpora import visible_files
 from tests.support.fetching import settings_for
@@ -30,12 +29,10 @@ SELECTION = Selection(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+def server(stand_in: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     """A small stand-in of everything, where the official toolkit is installed."""
     official_python()
-    folder = tmp_path_factory.mktemp("official")
-    synthesize(folder / "served", SCALE, pointcloud_frames=(0, 2))
-    with run_nginx(folder / "served", folder / "nginx") as running:
+    with run_nginx(stand_in, tmp_path_factory.mktemp("official") / "nginx") as running:
         yield running
 
 

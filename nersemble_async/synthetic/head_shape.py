@@ -40,8 +40,10 @@ class Anatomy:
 
 @dataclass(frozen=True, slots=True)
 class SurfacePoints:
-    """What is known of points on the surface, in the order that they came in."""
+    """What is known of points on or near the surface, in the order that they came in."""
 
+    distance: FloatArray
+    """(N,) metres that they are off the surface, negative inside."""
     normals: FloatArray
     """(3, N) unit vectors, world, outward."""
     in_head: FloatArray
@@ -177,7 +179,7 @@ class HeadShape:
         return np.minimum(enter, torso_enter), np.maximum(leave, torso_leave)
 
     def surface(self, points: FloatArray) -> SurfacePoints:
-        """Normals and what the texture needs, of world points (3, N) on the surface."""
+        """Normals and what the texture needs, of world points (3, N) on or near the surface."""
         in_head = self._to_head(points)
         each, slopes = self._head.distances_and_slopes(in_head)
         blends, n_skin = self._head.blends, self._n_skin
@@ -193,7 +195,7 @@ class HeadShape:
         union, torso = _smooth_min_with_share(union, of_torso, _TORSO_BLEND_METRES)
         normals += (self._torso.gradient(points, slopes, weights) - normals) * torso
         normals /= np.sqrt(np.einsum("in,in->n", normals, normals)) + np.float32(1e-9)
-        return SurfacePoints(normals, in_head, hair, torso)
+        return SurfacePoints(union, normals, in_head, hair, torso)
 
     def _to_head(self, points: FloatArray) -> FloatArray:
         in_head: FloatArray = self._rotation.T @ (points - self._translation)

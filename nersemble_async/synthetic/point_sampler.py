@@ -39,7 +39,13 @@ def sample_points(
         points = points[:, (coverage >= 1) & _inside_all_frames(points, cameras)][:, :missing]
         found.append(points)
         missing -= points.shape[1]
-    return np.concatenate(found, axis=1)[:, rng.permutation(n_points)]
+    points = np.concatenate(found, axis=1)[:, rng.permutation(n_points)]
+    for first in range(0, n_points, _POINTS_AT_ONCE):
+        part = slice(first, first + _POINTS_AT_ONCE)
+        surface = shape.surface(points[:, part])
+        # Grazing rays end up to a millimetre below the surface.
+        points[:, part] -= surface.normals * surface.distance
+    return points
 
 
 def color_points(

@@ -44,7 +44,7 @@ class SyntheticScale:
             raise ValueError("videos need an even width")
         if min(self.nvs_width, self.mono_width, self.svfr_width, self.n_points) < 1:
             raise ValueError("widths and point counts are at least 1")
-        if min(self.nvs_frames or 1, self.mono_frames or 1) < 1:
+        if any(n is not None and n < 1 for n in (self.nvs_frames, self.mono_frames)):
             raise ValueError("a sequence has at least one frame")
 
     def frame_size(self, task: Task) -> tuple[int, int]:

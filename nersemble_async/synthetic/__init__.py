@@ -1,8 +1,8 @@
 """A small, geometrically consistent stand-in for the licensed data.
 
 - `dataset`: `synthesize` writes it; `scale`: how large; `tiny_layout`: all paths, no pictures
-- `scene`: a person moving, from `people` (who), `motion` (how), `head_shape` (geometry),
-  `head_texture`, `face_texture`, `canvas` (paint) and `lighting`
+- `scene`: a person moving, from `people` (who), `motion` (how), `anatomy`, `ellipsoids` and
+  `head_shape` (geometry), `head_texture`, `face_texture` and `canvas` (paint), `lighting`
 - `renderer`, `point_sampler`, over `ray_marching`: pictures and pointclouds; `rig`: the cameras
 - `contact_sheet`: one picture of what a root holds, stand-in or real
 - `server`: serves a folder on loopback

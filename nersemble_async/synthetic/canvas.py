@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nersemble_async.synthetic.head_shape import FloatArray
+from nersemble_async.synthetic.ellipsoids import FloatArray
 
 Rgb = tuple[float, float, float]
 """0 to 1 for each channel, as stored in a picture."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nersemble_async.synthetic.canvas import Canvas, Rgb, shade, spot, step
-from nersemble_async.synthetic.head_shape import FloatArray
+from nersemble_async.synthetic.ellipsoids import FloatArray
 from nersemble_async.synthetic.motion import HeadState
 
 EYE_X_METRES, EYE_Y_METRES = 0.030, 0.014

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nersemble_async.synthetic.canvas import Canvas, Rgb, step
+from nersemble_async.synthetic.ellipsoids import FloatArray
 from nersemble_async.synthetic.face_texture import FaceColors, paint_face
-from nersemble_async.synthetic.head_shape import FloatArray, SurfacePoints
+from nersemble_async.synthetic.head_shape import SurfacePoints
 from nersemble_async.synthetic.motion import HeadState
 
 _FACE_BEHIND, _FACE_BELOW, _FACE_ABOVE = -0.013, -0.14, 0.06

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nersemble_async.synthetic.head_shape import FloatArray, HeadShape, SurfacePoints
+from nersemble_async.synthetic.ellipsoids import FloatArray
+from nersemble_async.synthetic.head_shape import HeadShape, SurfacePoints
 from nersemble_async.synthetic.head_texture import Appearance, paint
 from nersemble_async.synthetic.motion import HeadState
 

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 
+from nersemble_async.synthetic.anatomy import Anatomy
 from nersemble_async.synthetic.canvas import Rgb
 from nersemble_async.synthetic.face_texture import FaceColors
-from nersemble_async.synthetic.head_shape import Anatomy
 from nersemble_async.synthetic.head_texture import Appearance
 
 _SKINS: tuple[Rgb, ...] = (

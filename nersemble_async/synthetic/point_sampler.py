@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from nersemble_async.formats.cameras import project
 from nersemble_async.formats.pointcloud import Pointcloud
-from nersemble_async.synthetic.head_shape import FloatArray, HeadShape
+from nersemble_async.synthetic.ellipsoids import FloatArray
+from nersemble_async.synthetic.head_shape import HeadShape
 from nersemble_async.synthetic.head_texture import Appearance
 from nersemble_async.synthetic.lighting import shaded_colors
 from nersemble_async.synthetic.motion import HeadState

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nersemble_async.synthetic.head_shape import FloatArray, HeadShape
+from nersemble_async.synthetic.ellipsoids import FloatArray
+from nersemble_async.synthetic.head_shape import HeadShape
 
 _MAX_STEPS = 32
 _SHORTEST_STEP_PIXELS = np.float32(0.6)

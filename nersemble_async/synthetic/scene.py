@@ -11,7 +11,8 @@ from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.formats.flame import FlameTracking
 from nersemble_async.formats.pointcloud import Pointcloud
-from nersemble_async.synthetic.head_shape import Anatomy, HeadShape
+from nersemble_async.synthetic.anatomy import Anatomy
+from nersemble_async.synthetic.head_shape import HeadShape
 from nersemble_async.synthetic.head_texture import Appearance
 from nersemble_async.synthetic.motion import HeadState, Motion, head_motion
 from nersemble_async.synthetic.people import meet, seeded

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from nersemble_async.formats.cameras import project
-from nersemble_async.synthetic.head_shape import Anatomy, FloatArray, HeadShape
+from nersemble_async.synthetic.anatomy import Anatomy
+from nersemble_async.synthetic.ellipsoids import FloatArray
+from nersemble_async.synthetic.head_shape import HeadShape
 from nersemble_async.synthetic.motion import HeadState
 from nersemble_async.synthetic.point_sampler import sample_points
 from nersemble_async.synthetic.ray_marching import Camera, march

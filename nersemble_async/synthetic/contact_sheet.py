@@ -27,7 +27,7 @@ _POINTCLOUD_SERIAL = "222200038"
 _MONO_SEQUENCES = ("EXP-1-head", "EXP-5-mouth")
 _TILES_IN_A_ROW = 10
 _SVFR_ROWS = 2
-_SPLAT_PIXELS_PER_POINT = 3.0
+_SPLAT_PIXELS_PER_POINT = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from nersemble_async.errors import (
-    ProtocolError,
-)
+from nersemble_async.errors import ProtocolError, TransientFetchError
 from nersemble_async.fetch.progress import FileRestarted, Outcome
 from tests.support import faults
 from tests.support.corpora import (
     Corpus,
     assert_fetched,
     pointclouds,
+    visible_files,
 )
 from tests.support.faulty_server import (
     Answer,
@@ -80,7 +79,6 @@ LIES = {
     "weak ETag": always(faults.headers(etag='W/"x"')),
     "no validator": always(faults.headers(etag=None)),
     "416 for bytes that exist": always(faults.only_ranges(faults.status(416))),
-    "surplus bytes": always(faults.only_for("GET", faults.surplus(b"surplus" * 1000))),
 }
 
 
@@ -116,6 +114,29 @@ async def test_lies_and_cuts_do_no_harm(
     run = await fetch_small(server, tmp_path, *[cut_lie] * 4)
     assert run.problems == []
     assert_fetched(tmp_path, SMALL)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("corpus", [SMALL, LARGE], ids=["small", "large"])
+async def test_surplus_bytes_are_never_written(
+    server: FaultyServer, tmp_path: Path, corpus: Corpus
+) -> None:
+    """aiohttp throws an answer away with which bytes behind its end come: it may fail."""
+    (path,) = corpus.paths
+    server.put(path, corpus.bodies[path])
+    server.always[path] = faults.surplus(b"surplus" * 1000)
+    run = await fetch(server.url, tmp_path, corpus.plan)
+    if run.report.exit_code == 0:
+        assert_fetched(tmp_path, corpus)
+    else:
+        assert isinstance(run.file(path).error, TransientFetchError)
+        assert visible_files(tmp_path) == {}
+    # A well-behaved server then completes what was kept.
+    del server.always[path]
+    again = await fetch(server.url, tmp_path, corpus.plan)
+    assert again.problems == []
+    assert run.report.received_bytes + again.report.received_bytes == corpus.total_bytes
+    assert_fetched(tmp_path, corpus)
 
 
 @pytest.mark.asyncio

@@ -14,7 +14,7 @@ from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cache.store import LocalState, Store
 from nersemble_async.errors import ConfigurationError
-from nersemble_async.fetch.http import HttpClient
+from nersemble_async.fetch.http import CLOSE_SECONDS, HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests, parse_checksums
 from nersemble_async.fetch.plan import (
     ALL_POINTCLOUD_FRAMES,
@@ -77,7 +77,8 @@ class Fetcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._http.__aexit__(kind, error, traceback)
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            await self._http.__aexit__(kind, error, traceback)
 
     # ---- planning -----------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ from nersemble_async.fetch.headers import (
 from nersemble_async.fetch.retry import parse_retry_after
 
 _READ_BUFFER_BYTES = 1 << 18
-_CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
 _RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
@@ -108,7 +108,7 @@ class HttpClient:
         traceback: TracebackType | None,
     ) -> None:
         if self._session is not None:
-            with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self._session.close()
 
     def require_url(self) -> None:

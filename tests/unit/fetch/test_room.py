@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anyio import to_thread
+import anyio
 
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.store import Store
@@ -84,8 +84,8 @@ async def test_groups_are_sampled_apart(server: FaultyServer, tmp_path: Path) ->
 @pytest.mark.asyncio
 async def test_what_is_on_disk_already_is_no_question(server: FaultyServer, tmp_path: Path) -> None:
     """Part files know their sizes; their mean stands for the rest of their group."""
-    await to_thread.run_sync(begin, tmp_path, FILES[7], 1000, 400)
-    await to_thread.run_sync(begin, tmp_path, FILES[8], 3000, 1000)
+    await anyio.to_thread.run_sync(begin, tmp_path, FILES[7], 1000, 400)
+    await anyio.to_thread.run_sync(begin, tmp_path, FILES[8], 3000, 1000)
     found = await estimated(server, tmp_path, FILES)
     assert heads(server) == []
     assert found.expected_bytes == 1000 + 3000 + 58 * 2000

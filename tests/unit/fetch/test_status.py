@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anyio import to_thread
+import anyio
 
 from nersemble_async.benchmark.spec import FileKind
 from nersemble_async.cache.journal import RemoteIdentity
@@ -71,7 +71,7 @@ async def test_every_state_is_counted(server: FaultyServer, tmp_path: Path) -> N
         os.utime(store.target(touched))
         store.target(replaced).write_bytes(b"x" * 50)
 
-    await to_thread.run_sync(change)
+    await anyio.to_thread.run_sync(change)
     metadata, clouds = (await status(tmp_path, PLAN)).assets
     assert metadata.files == {LocalState.MISSING: 1}
     assert clouds.files == {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anyio import to_thread
+import anyio
 
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.store import LocalState, Store
@@ -73,7 +73,7 @@ async def test_what_is_there_is_not_asked(server: FaultyServer, tmp_path: Path) 
             part.write(0, bytes(700))
         store.target(foreign).write_bytes(b"x" * 50)
 
-    await to_thread.run_sync(change)
+    await anyio.to_thread.run_sync(change)
     before = len(server.requests)
     found, told = await survey(server.url, tmp_path)
     by_path = {file.file.path: file for file in found.files}

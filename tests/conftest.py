@@ -10,8 +10,7 @@ import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
-from nersemble_async.synthetic.dataset import synthesize
-from nersemble_async.synthetic.scale import SCALES
+from tests.support.stand_in import tiny_stand_in
 
 # A deadline would measure how busy the machine is.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -50,8 +49,6 @@ def no_blocking_on_the_loop(request: pytest.FixtureRequest) -> Iterator[BlockBus
 
 
 @pytest.fixture(scope="session")
-def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stand_in() -> Path:
     """The whole benchmark as a tiny stand-in, in the layout of the server; only to be read."""
-    root = tmp_path_factory.mktemp("stand_in")
-    synthesize(root, SCALES["tiny"])
-    return root
+    return tiny_stand_in()

@@ -28,14 +28,13 @@ async def stopping_on_signals() -> AsyncIterator[anyio.CancelScope]:
     What the body raises leaves as it is, not inside an ExceptionGroup.
     """
     failure: Exception | None = None
-    with anyio.open_signal_receiver(*_SIGNALS) as signals:
+    with anyio.open_signal_receiver(*_SIGNALS) as signals, anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as scope:
-                group.start_soon(_cancel_on_signal, signals, scope)
-                try:
-                    yield scope
-                except Exception as error:  # noqa: BLE001 -- raised again outside of the group
-                    failure = error
+            group.start_soon(_cancel_on_signal, signals, scope)
+            try:
+                yield scope
+            except Exception as error:  # noqa: BLE001 -- raised again outside of the group
+                failure = error
             group.cancel_scope.cancel()
     if failure is not None:
         raise failure

@@ -75,7 +75,7 @@ def require_room(descriptor: int, name: str, size_bytes: int) -> None:
         raise DiskFullError(f"{name}: {size_bytes:,} bytes are needed, {free_bytes:,} are free")
 
 
-def disk_error(path: str, error: OSError) -> CacheError:
+def disk_error(path: str, error: OSError | CacheError) -> CacheError:
     """Our error for one of the system's about a file in the root."""
     if isinstance(error, CacheError):
         return error

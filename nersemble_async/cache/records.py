@@ -21,6 +21,9 @@ from nersemble_async.cache.locking import append_lock
 _GARBAGE_LINES = 2000
 """The log is rewritten on loading when this many of its lines are outdated."""
 
+GRADES = ("size", "content", "recorded", "published")
+"""What may stand in `FileRecord.grade`, weakest first: `EvidenceGrade` in lower case."""
+
 _TEXTS = ("path", "sha256", "blocks", "grade", "recorded_at")
 _TEXTS_OR_NONE = ("etag", "last_modified")
 _NUMBERS = ("size_bytes", "mtime_ns")
@@ -28,7 +31,7 @@ _NUMBERS = ("size_bytes", "mtime_ns")
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A finished file. `grade` is an `EvidenceGrade` in lower case."""
+    """A finished file."""
 
     path: str
     """Relative to the root, forward slashes, task first."""
@@ -38,6 +41,7 @@ class FileRecord:
     blocks: str
     """XXH3-64 of each MiB, 16 hex digits a block."""
     grade: str
+    """One of `GRADES`."""
     etag: str | None
     last_modified: str | None
     mtime_ns: int
@@ -57,7 +61,7 @@ class FileRecord:
             and all(isinstance(fields[name], str | None) for name in _TEXTS_OR_NONE)
             and all(type(fields[name]) is int for name in _NUMBERS)  # JSON's true is no number
         )
-        if not typed or fields["size_bytes"] < 0:
+        if not typed or fields["size_bytes"] < 0 or fields["grade"] not in GRADES:
             raise ValueError("not a record")
         record = cls(**fields)
         if len(unpack_checksums(record.blocks)) != block_count(record.size_bytes):

@@ -13,7 +13,7 @@ import anyio
 from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cache.store import LocalState, Store
-from nersemble_async.errors import ConfigurationError
+from nersemble_async.errors import ConfigurationError, MetadataError
 from nersemble_async.fetch.http import CLOSE_SECONDS, HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests, parse_checksums
 from nersemble_async.fetch.plan import (
@@ -24,6 +24,7 @@ from nersemble_async.fetch.plan import (
     metadata_files,
     metadata_from_spec,
     plan_fetch,
+    plan_known_files,
 )
 from nersemble_async.fetch.progress import FetchEvent, FetchReport
 from nersemble_async.fetch.rate_limit import RateLimiter
@@ -199,8 +200,7 @@ class Fetcher:
     async def status(self, plan: FetchPlan) -> StatusReport:
         """What is on disk, per task and asset, and files there that the benchmark knows not of."""
         store, threads = self._opened()
-        everything = await self.plan(_EVERYTHING, offline=True)
-        return await look_at_root(store, threads, plan, everything)
+        return await look_at_root(store, threads, plan, await self._everything())
 
     async def verify(
         self,
@@ -221,16 +221,15 @@ class Fetcher:
         """
         store, threads = self._opened()
         if plan is None:
-            everything = (await self.plan(_EVERYTHING, offline=True)).by_path()
+            everything = (await self._everything()).by_path()
             recorded = store.records.all()
             plan = FetchPlan(tuple(everything[path] for path in recorded if path in everything))
         with single_leaf():
             report = await verify_files(store, threads, plan, on_event)
         if repair and report.repairable:
             self._http.require_url()
-            await report.prepare_repair(store, threads)
-            damaged = set(report.repairable)
-            mending = FetchPlan(tuple(file for file in plan if file.path in damaged))
+            prepared = set(await report.prepare_repair(store, threads))
+            mending = FetchPlan(tuple(file for file in plan if file.path in prepared))
             report.repaired = await self.fetch(mending, on_event=on_event)
         return report
 
@@ -253,6 +252,13 @@ class Fetcher:
         if self._store is None or self._threads is None:
             raise RuntimeError("use it as: async with Fetcher(...) as fetcher")
         return self._store, self._threads
+
+    async def _everything(self) -> FetchPlan:
+        """The whole benchmark as far as it is known without a request."""
+        try:
+            return await self.plan(_EVERYTHING, offline=True)
+        except MetadataError:  # damaged: `verify` is to find that out, not to fall over it
+            return plan_known_files(_EVERYTHING)
 
     async def _context(self, emit: Emit) -> RunContext:
         store, threads = self._opened()

@@ -41,6 +41,7 @@ from nersemble_async.fetch.headers import (
     read_identity,
     read_repr_digest,
 )
+from nersemble_async.fetch.inflater import Inflater
 from nersemble_async.fetch.retry import parse_retry_after
 
 _READ_BUFFER_BYTES = 1 << 18
@@ -154,7 +155,7 @@ class HttpClient:
             async with self.get(path, ByteRange(0, 1)) as answer:
                 return answer.identity
         try:
-            return read_identity(response.headers, response.content_length)
+            return _identity(response, response.content_length)
         finally:
             response.release()
 
@@ -175,7 +176,7 @@ class HttpClient:
             failure = _translate(error, path)
         if response is None:
             raise failure or ProtocolError(path, "no answer")
-        failure = _refusal(response, path)
+        failure = _refusal(response, path, method)
         if failure is not None:
             response.close() if method == "GET" else response.release()
             raise failure
@@ -188,17 +189,27 @@ def _answer(response: aiohttp.ClientResponse, path: str) -> Answer:
     if response.status in (206, 416):
         content_range = read_content_range(headers.get("Content-Range"), response.content_length)
     size = response.content_length if content_range is None else content_range.size_bytes
-    encoding = headers.get("Content-Encoding", "identity").strip().lower()
-    encoded = encoding not in ("", "identity")
-    identity = RemoteIdentity(None) if encoded else read_identity(headers, size)
+    encoding = _encoding(response)
+    encoded = encoding != "identity"
     return Answer(
         status=response.status,
-        identity=identity,
+        identity=_identity(response, size),
         content_range=content_range,
         sha256=None if encoded else read_repr_digest(headers.get("Repr-Digest")),
         encoded=encoded,
         body=Body(response, path, encoding),
     )
+
+
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    return response.headers.get("Content-Encoding", "").strip().lower() or "identity"
+
+
+def _identity(response: aiohttp.ClientResponse, size: int | None) -> RemoteIdentity:
+    """Nothing where the body is compressed: length and ETag are of something else then."""
+    if _encoding(response) != "identity":
+        return RemoteIdentity(None)
+    return read_identity(response.headers, size)
 
 
 class Body:
@@ -208,10 +219,8 @@ class Body:
         self._content = response.content
         self._path = path
         self._failure: FetchError | None = None
-        self._inflate = None
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
-        elif encoding not in ("", "identity"):
+        self._inflater = Inflater() if encoding in ("gzip", "x-gzip", "deflate") else None
+        if encoding != "identity" and self._inflater is None:
             reason = f"the server sends it with an unknown encoding ({encoding})"
             self._failure = ProtocolError(path, reason)
 
@@ -224,26 +233,33 @@ class Body:
         """
         while self._failure is None:
             try:
+                if self._inflater is not None and (piece := self._inflater.take()):
+                    return piece
                 # Not readany: it would copy what has arrived into one piece.
                 piece, _ = await self._content.readchunk()
-                if self._inflate is not None:
-                    piece = self._inflate.decompress(piece)
+                ended = not piece and self._content.at_eof()
+                if self._inflater is not None:
+                    self._inflater.end() if ended else self._inflater.put(piece)
+                    piece = b""
+                if piece or ended:
+                    return piece
             except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
                 self._failure = _translate(error, self._path)
                 # aiohttp would drop what came before the connection broke; without it, a server
                 # that cuts every answer short after some kilobytes would never get us anywhere.
                 rest = self._content._read_nowait(-1)  # noqa: SLF001 - there is no public way
-                piece = b"" if self._inflate is not None else rest
-            if piece or (self._failure is None and self._content.at_eof()):
-                return piece
+                if rest and self._inflater is None:
+                    return rest
         raise self._failure
 
 
-def _refusal(response: aiohttp.ClientResponse, path: str) -> FetchError | None:
+def _refusal(response: aiohttp.ClientResponse, path: str, method: str) -> FetchError | None:
     status = response.status
     if status in (200, 206, 416):
         return None
     told = f"the server answered {status}"
+    if method == "HEAD" and status in (405, 501):
+        return ProtocolError(path, f"{told} to HEAD")
     if status in (401, 403):
         return AccessDeniedError(
             path, f"{told}: access is refused; check NERSEMBLE_BENCHMARK_URL or ask for access anew"

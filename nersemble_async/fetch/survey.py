@@ -74,10 +74,17 @@ async def survey_plan(
     if asked < len(files):
         run.http.require_url()
 
+    dead: ServerUnreachableError | None = None
+
     async def ask(indices: Iterator[int]) -> None:
-        nonlocal asked
+        nonlocal asked, dead
         for index in indices:
-            surveys[index] = await _ask(run, files[index], local[index])
+            try:
+                surveys[index] = await _ask(run, files[index], local[index])
+            except ServerUnreachableError as error:
+                dead = dead or error
+                group.cancel_scope.cancel()
+                return
             asked += 1
             if on_progress is not None:
                 on_progress(asked, len(files))
@@ -85,6 +92,8 @@ async def survey_plan(
     async with anyio.create_task_group() as group:
         for _ in range(run.connections):
             group.start_soon(ask, unknown)
+    if dead is not None:
+        raise dead
     free_bytes = await run_blocking(run.threads, run.store.free_bytes)
     return PlanSurvey(tuple(survey for survey in surveys if survey is not None), free_bytes)
 

@@ -10,11 +10,12 @@ from enum import Enum
 import anyio
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES, block_count, unpack_checksums
+from nersemble_async.cache.disk import disk_error
 from nersemble_async.cache.extents import ByteRange, ExtentSet
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.records import FileRecord
 from nersemble_async.cache.store import LocalState, Store
-from nersemble_async.errors import DecodeError, IntegrityError, NersembleError
+from nersemble_async.errors import CacheError, DecodeError, IntegrityError, NersembleError
 from nersemble_async.fetch.finishing import FileHasher, adopt
 from nersemble_async.fetch.plan import FetchPlan, PlannedFile
 from nersemble_async.fetch.progress import (
@@ -33,7 +34,7 @@ class VerifyState(Enum):
     OK = "ok"
     """Its sha-256 is the recorded one."""
     DAMAGED = "damaged"
-    """Its sha-256 is another."""
+    """Its sha-256 is another, or it cannot be read."""
     MISSING = "missing"
     """It is not there, or only in part."""
     ADOPTED = "adopted"
@@ -66,6 +67,8 @@ class VerifyReport:
     seconds: float = 0.0
     repaired: FetchReport | None = None
     """What the repair came to, where one was asked for and needed."""
+    unrepaired: list[CacheError] = field(default_factory=list)
+    """Why files could not be touched for the repair (locked by another process, the disk)."""
     _damage: dict[str, tuple[FileRecord, set[int]]] = field(default_factory=dict)
 
     @property
@@ -78,19 +81,33 @@ class VerifyReport:
     def exit_code(self) -> ExitCode:
         """OK where everything is, or was mended; INTEGRITY for damage; SOME_FAILED for gaps."""
         if self.repaired is not None:
-            return self.repaired.exit_code
+            return ExitCode.INTEGRITY if self.unrepaired else self.repaired.exit_code
         states = {file.state for file in self.files}
         if VerifyState.DAMAGED in states or VerifyState.REJECTED in states:
             return ExitCode.INTEGRITY
         return ExitCode.SOME_FAILED if VerifyState.MISSING in states else ExitCode.OK
 
-    async def prepare_repair(self, store: Store, threads: anyio.CapacityLimiter) -> None:
-        """Take what is wrong from under its final name; keep the good blocks for the fetch."""
-        for record, blocks in self._damage.values():
-            await run_blocking(threads, store.reopen_for_repair, record, blocks)
-        for file in self.files:
-            if file.state is VerifyState.REJECTED:
-                await run_blocking(threads, store.set_aside, file.path)
+    async def prepare_repair(self, store: Store, threads: anyio.CapacityLimiter) -> list[str]:
+        """Take what is wrong from under its final name; keep the good blocks for the fetch.
+
+        Returns:
+            The paths that can be fetched now; those that cannot are in `unrepaired`.
+        """
+        prepared: list[str] = []
+        for path in self.repairable:
+            try:
+                await run_blocking(threads, self._clear_the_way, store, path)
+            except (CacheError, OSError) as error:
+                self.unrepaired.append(disk_error(path, error))
+            else:
+                prepared.append(path)
+        return prepared
+
+    def _clear_the_way(self, store: Store, path: str) -> None:
+        if path in self._damage:
+            store.reopen_for_repair(*self._damage[path])
+        elif store.target(path).exists():
+            store.set_aside(path)
 
 
 async def verify_files(
@@ -106,7 +123,12 @@ async def verify_files(
 
     async def work() -> None:
         for file in files:
-            report.files.append(await _verify_one(store, threads, file, report, on_event))
+            try:
+                found = await _verify_one(store, threads, file, report, on_event)
+            except OSError as error:  # the disk itself, which is just what this looks for
+                failure = disk_error(file.path, error)
+                found = FileVerification(file.path, VerifyState.DAMAGED, error=failure)
+            report.files.append(found)
 
     async with anyio.create_task_group() as group:
         for _ in range(os.cpu_count() or 1):

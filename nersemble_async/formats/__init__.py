@@ -1,6 +1,7 @@
 """Bytes ↔ arrays: plain blocking functions, no async.
 
 - `content`: does a file parse as what it should be (what the fetch calls)
-- `mp4_boxes`, `pcd_header`, `npz_members`, `png_chunks`: the light checks behind it, stdlib only
+- `mp4_boxes`, `mp4_samples`, `pcd_header`, `npz_members`, `png_chunks`: the light checks behind
+  it, stdlib only
 - `video`, `pointcloud`, `image`, `flame`, `cameras`: files as arrays and back
 """

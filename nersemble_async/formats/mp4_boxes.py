@@ -7,6 +7,8 @@ asks for: this looks before it does. Source of the format: ISO/IEC 14496-12 §4.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +19,18 @@ _SAMPLE_SIZES = struct.Struct(">III")
 _MAX_MOOV_BYTES = 1 << 26
 _MAX_BOXES = 10_000
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where a box lies in the file."""
+
+    kind: bytes
+    """Four printable ASCII characters."""
+    start: int
+    """First byte of the body, after type and size."""
+    end: int
+    """First byte after the box."""
 
 
 def check_boxes(path: Path) -> None:
@@ -34,32 +48,40 @@ def check_boxes(path: Path) -> None:
             raise DecodeError(str(path), f"mp4: {error}") from None
 
 
+def iterate_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+    """The boxes that tile the bytes from ``start`` to ``end``, in order, not what is in them.
+
+    Raises:
+        ValueError: while iterating, at the first bytes that are no box or leave the span.
+    """
+    while start < end:
+        box = _read_box_head(file, start, end)
+        yield box
+        start = box.end
+
+
 def _walk(file: BinaryIO, start: int, end: int, file_bytes: int) -> None:
     """Visit the boxes from ``start`` to ``end`` and in their containers, without recursion."""
     spans = [(start, end)]
     n_boxes, has_index = 0, False
     while spans:
-        position, end = spans.pop()
-        while position < end:
+        for box in iterate_boxes(file, *spans.pop()):
             n_boxes += 1
             if n_boxes > _MAX_BOXES:
                 raise ValueError("more boxes than a video needs")
-            kind, body, following = _read_box_head(file, position, end)
-            if kind == b"moov":
+            if box.kind == b"moov":
                 has_index = True
-                if following - body > _MAX_MOOV_BYTES:
-                    raise ValueError(f"an index of {following - body} bytes")
-            if kind in _CONTAINERS:
-                spans.append((body, following))
-            elif kind == b"stsz":
-                _check_sample_sizes(file, body, following, file_bytes)
-            position = following
+                if box.end - box.start > _MAX_MOOV_BYTES:
+                    raise ValueError(f"an index of {box.end - box.start} bytes")
+            if box.kind in _CONTAINERS:
+                spans.append((box.start, box.end))
+            elif box.kind == b"stsz":
+                _check_sample_sizes(file, box, file_bytes)
     if not has_index:
         raise ValueError("no index (moov box): truncated, or not an mp4")
 
 
-def _read_box_head(file: BinaryIO, position: int, end: int) -> tuple[bytes, int, int]:
-    """The box's type, where its body begins, and where the next box does."""
+def _read_box_head(file: BinaryIO, position: int, end: int) -> Box:
     file.seek(position)
     head = file.read(min(_BOX_HEAD.size, end - position))
     if len(head) < _BOX_HEAD.size:
@@ -76,16 +98,16 @@ def _read_box_head(file: BinaryIO, position: int, end: int) -> tuple[bytes, int,
     following = position + size_bytes
     if following < body or following > end:
         raise ValueError(f"truncated: box {kind.decode('ascii')!r} leaves the file")
-    return kind, body, following
+    return Box(kind, body, following)
 
 
-def _check_sample_sizes(file: BinaryIO, body: int, end: int, file_bytes: int) -> None:
-    file.seek(body)
+def _check_sample_sizes(file: BinaryIO, box: Box, file_bytes: int) -> None:
+    file.seek(box.start)
     table = file.read(_SAMPLE_SIZES.size)
-    if len(table) < _SAMPLE_SIZES.size or body + len(table) > end:
+    if len(table) < _SAMPLE_SIZES.size or box.start + len(table) > box.end:
         raise ValueError("a broken table of sample sizes")
     _, sample_bytes, n_samples = _SAMPLE_SIZES.unpack(table)
     promised_bytes = n_samples * (sample_bytes or 4)
-    room_bytes = file_bytes if sample_bytes else end - body - len(table)
+    room_bytes = file_bytes if sample_bytes else box.end - box.start - len(table)
     if promised_bytes > room_bytes:
         raise ValueError(f"the index promises {n_samples} frames, more than there is room for")

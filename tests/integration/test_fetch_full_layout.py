@@ -94,5 +94,5 @@ def test_all_tasks_in_one_run(quick_folder: Path) -> None:
     assert report["grades"]["content"] == len(wanted)
     assert again["outcomes"]["present"] == len(wanted)
     # 4,339 files: their plan and their report, but no open files and no buffers of each.
-    assert peak_bytes < 130_000_000
-    assert peak_bytes - few_bytes < 45_000_000
+    assert peak_bytes < 90_000_000
+    assert peak_bytes - few_bytes < 30_000_000

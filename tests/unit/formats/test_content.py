@@ -10,6 +10,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,12 +144,35 @@ def test_deep_and_endless_json(tmp_path: Path) -> None:
         check_content(path, FileKind.JSON, None)
 
 
-def test_the_check_loads_no_codec_until_it_needs_one() -> None:
+def test_the_check_loads_no_codec(tmp_path: Path) -> None:
+    path = tmp_path / "cam_1.mp4"
+    _write_video(path)
     program = (
-        "import sys; import nersemble_async.formats.content as content; "
+        "import sys; from pathlib import Path; "
+        "from nersemble_async.benchmark.spec import FileKind; "
+        "from nersemble_async.formats.content import check_content; "
+        "check_content(Path(sys.argv[1]), FileKind.MP4, 5); "
         "print([m for m in ('numpy', 'av', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+        [sys.executable, "-c", program, path], capture_output=True, check=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_frames_of_a_fragmented_video_are_counted_too(tmp_path: Path) -> None:
+    path = tmp_path / "cam_1.mp4"
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        stream = container.add_stream("libx264", rate=Fraction(73))
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        for index in range(5):
+            image = np.full((16, 16, 3), 40 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    check_content(path, FileKind.MP4, 5)
+    with pytest.raises(DecodeError, match="has 5 frames"):
+        check_content(path, FileKind.MP4, 6)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DecodeError, match="truncated"):
+        check_content(path, FileKind.MP4, 5)

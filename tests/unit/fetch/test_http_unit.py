@@ -143,7 +143,6 @@ async def test_without_a_url_or_a_context() -> None:
         405,
         pytest.param(
             501,
-            marks=pytest.mark.xfail(strict=True, reason="bug 21: taken for a fault that passes"),
         ),
     ],
 )
@@ -164,7 +163,6 @@ async def test_head_of_an_empty_file(server: FaultyServer) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.xfail(strict=True, reason="bug 22: the compressed length is taken for the file's")
 async def test_head_of_a_compressed_answer_tells_no_size(server: FaultyServer) -> None:
     server.always[PATH] = faults.gzipped
     async with client(server.url) as http:
@@ -194,7 +192,6 @@ def compressed(encoding: str, body: bytes) -> Fault:
         pytest.param(
             "gzip",
             gzip.compress(BODY[:5]) + gzip.compress(BODY[5:]),
-            marks=pytest.mark.xfail(strict=True, reason="bug 23: only the first member counts"),
         ),
     ],
 )
@@ -217,7 +214,6 @@ async def test_compressed_bodies(server: FaultyServer, encoding: str, body: byte
             "gzip",
             gzip.compress(BODY)[:-100],
             TransientFetchError,
-            marks=pytest.mark.xfail(strict=True, reason="bug 23: half of a stream passes as whole"),
         ),
     ],
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import anyio
+import pytest
 
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.store import Store

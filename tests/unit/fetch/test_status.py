@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import anyio
+import pytest
 
 from nersemble_async.benchmark.spec import FileKind
 from nersemble_async.cache.journal import RemoteIdentity

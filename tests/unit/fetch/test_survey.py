@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import anyio
+import pytest
 
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.store import LocalState, Store
@@ -121,7 +121,6 @@ async def test_a_file_whose_size_is_refused_does_not_stop_the_others(
     assert found.missing_bytes == sum(SIZES[path] for path in PATHS[3:])
 
 
-@pytest.mark.xfail(strict=False, reason="bug 18: a group of them, where they come together")
 @pytest.mark.asyncio
 async def test_no_server_is_one_error_and_not_thirty(tmp_path: Path) -> None:
     with run_faulty_server() as gone:

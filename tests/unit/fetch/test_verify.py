@@ -218,7 +218,6 @@ def test_the_exit_code_of_a_repair_is_that_of_its_fetch() -> None:
 # ---- what must not end the whole verification ---------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="bug 19: an OSError ends the whole verification")
 @pytest.mark.asyncio
 async def test_a_file_that_cannot_be_read_is_a_finding(fetched: Path) -> None:
     (fetched / SMALL).unlink()
@@ -229,7 +228,6 @@ async def test_a_file_that_cannot_be_read_is_a_finding(fetched: Path) -> None:
     assert of(report, LARGE).state is VerifyState.OK
 
 
-@pytest.mark.xfail(strict=True, reason="bug 19: a KeyError ends verify, and fetch too")
 @pytest.mark.asyncio
 async def test_a_record_with_an_unknown_grade(server: FaultyServer, fetched: Path) -> None:
     """From a later version, or damaged."""
@@ -249,7 +247,6 @@ async def test_a_record_with_an_unknown_grade(server: FaultyServer, fetched: Pat
     assert run.problems == []
 
 
-@pytest.mark.xfail(strict=True, reason="bug 20: metadata.json is needed to verify metadata.json")
 @pytest.mark.asyncio
 async def test_damaged_metadata_is_a_finding(server: FaultyServer, tmp_path: Path) -> None:
     corpus = with_metadata(CORPUS)

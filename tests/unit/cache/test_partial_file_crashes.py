@@ -80,7 +80,7 @@ def intact_offsets(folder: Path, body: bytes) -> set[int] | None:
     }
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.binary(max_size=150), st.integers(1, 3), st.data())
 @pytest.mark.usefixtures("tiny_blocks")
 def test_after_any_crash_the_intact_is_believed_and_nothing_else(

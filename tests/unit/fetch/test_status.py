@@ -17,11 +17,11 @@ from nersemble_async.fetch.fetcher import Fetcher
 from nersemble_async.fetch.plan import METADATA_ASSET, FetchPlan, PlannedFile
 from nersemble_async.fetch.status import AssetStatus, StatusReport
 from nersemble_async.settings import Settings
-from tests.support.corpora import pointclouds
+from tests.support.corpora import planned_pointcloud, pointclouds
 from tests.support.faulty_server import FaultyServer, run_faulty_server
 from tests.support.fetching import fetch
 
-CORPUS = pointclouds([2000] * 300)
+CORPUS = pointclouds([2000] * 30)
 PATHS = CORPUS.paths
 SIZE = len(CORPUS.bodies[PATHS[0]])
 METADATA = PlannedFile("nvs/metadata.json", "nvs", METADATA_ASSET, FileKind.JSON)
@@ -45,7 +45,8 @@ async def status(root: Path, plan: FetchPlan) -> StatusReport:
 @pytest.mark.asyncio
 async def test_an_empty_root(tmp_path: Path) -> None:
     root = tmp_path / "not yet"
-    report = await status(root, PLAN)
+    plan = FetchPlan((METADATA, *map(planned_pointcloud, range(300))))
+    report = await status(root, plan)
     assert report.root == str(root)
     assert report.assets == [
         AssetStatus("nvs", METADATA_ASSET, Counter({LocalState.MISSING: 1})),
@@ -75,12 +76,12 @@ async def test_every_state_is_counted(server: FaultyServer, tmp_path: Path) -> N
     metadata, clouds = (await status(tmp_path, PLAN)).assets
     assert metadata.files == {LocalState.MISSING: 1}
     assert clouds.files == {
-        LocalState.COMPLETE: 296,
+        LocalState.COMPLETE: 26,
         LocalState.MISSING: 1,
         LocalState.PARTIAL: 1,
         LocalState.UNRECORDED: 2,
     }
-    assert clouds.local_bytes == 297 * SIZE + 700 + 50
+    assert clouds.local_bytes == 27 * SIZE + 700 + 50
 
 
 @pytest.mark.asyncio

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nersemble_async.cache.records import GRADES
 from nersemble_async.errors import (
     AccessDeniedError,
     CacheError,
@@ -86,9 +87,6 @@ def test_the_order_of_the_files_does_not_matter(files: list[FileFinished]) -> No
 
 
 def test_grades_have_an_order_and_a_name() -> None:
-    assert [str(grade) for grade in sorted(EvidenceGrade)] == [
-        "size",
-        "content",
-        "recorded",
-        "published",
-    ]
+    names = [str(grade) for grade in sorted(EvidenceGrade)]
+    assert names == ["size", "content", "recorded", "published"]
+    assert names == list(GRADES), "what records may hold"

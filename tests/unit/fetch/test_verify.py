@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from nersemble_async.cache.extents import ByteRange
 from nersemble_async.cache.store import LocalState, Store
-from nersemble_async.errors import IntegrityError, MissingBenchmarkUrlError
+from nersemble_async.errors import CacheLockedError, IntegrityError, MissingBenchmarkUrlError
 from nersemble_async.fetch.fetcher import Fetcher
 from nersemble_async.fetch.plan import FetchPlan
 from nersemble_async.fetch.progress import (
@@ -202,6 +202,25 @@ async def test_repair_without_a_url_changes_nothing(fetched: Path) -> None:
         with pytest.raises(MissingBenchmarkUrlError):
             await fetcher.verify(CORPUS.plan, repair=True)
     assert (fetched / LARGE).read_bytes() == body
+
+
+@pytest.mark.asyncio
+async def test_what_another_process_writes_does_not_stop_the_repair_of_the_rest(
+    server: FaultyServer, fetched: Path
+) -> None:
+    damage(fetched / LARGE, 0)
+    damage(fetched / SMALL, 1500)
+    store = await to_thread.run_sync(Store, fetched)
+    part = await to_thread.run_sync(store.open_partial, LARGE)
+    mended = await repair(server, fetched)
+    await to_thread.run_sync(part.close)
+    assert [type(error) for error in mended.unrepaired] == [CacheLockedError]
+    assert mended.exit_code is ExitCode.INTEGRITY
+    assert mended.repaired is not None
+    assert [file.path for file in mended.repaired.files] == [SMALL]
+    assert (fetched / SMALL).read_bytes() == CORPUS.bodies[SMALL]
+    assert (await repair(server, fetched)).exit_code is ExitCode.OK
+    assert_fetched(fetched, CORPUS)
 
 
 def test_the_exit_code_of_a_repair_is_that_of_its_fetch() -> None:

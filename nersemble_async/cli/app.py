@@ -58,7 +58,9 @@ def nersemble_async(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line, by default the process's own, and exit."""
-    SCRUBBER.add(os.environ.get("NERSEMBLE_BENCHMARK_URL", ""))
+    url = os.environ.get("NERSEMBLE_BENCHMARK_URL", "")
+    if "://" in url:  # anything else is refused later, without being repeated
+        SCRUBBER.add(url)
     guard_output(SCRUBBER)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -7,6 +7,7 @@ library, might; so the command line's streams replace it.
 from __future__ import annotations
 
 import io
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
@@ -18,26 +19,31 @@ if TYPE_CHECKING:
 
 REPLACEMENT = "<benchmark URL>"
 
-# A path as short as "/data" also stands in harmless texts; without its host it tells nothing.
-_SHORTEST_PATH = 12
+# What is shorter also stands in harmless texts, which replacing it would make unreadable.
+_SHORTEST_FORM = 6
+
+# A path such as "nersemble_benchmark" also names the folder that a user keeps the data in; only
+# one that ends in a token, long and with a digit, is a secret without its host.
+_TOKEN = re.compile(r"(?=.*\d).{16,}")
 
 
 def secret_forms(url: str) -> list[str]:
     """The forms in which ``url`` may turn up in a text, the longest first.
 
-    The URL itself, without its scheme, its path alone where that is long enough to be a secret,
-    its password; each also percent-encoded and decoded.
+    The URL itself, without its scheme, its path alone where that ends in a token, its password;
+    each also percent-encoded and decoded. None is shorter than 6 letters.
     """
     # Not urlsplit: what is no proper URL is a secret too, and must not raise here.
     whole = url.strip().rstrip("/")
     rest = whole.partition("://")[2]
     host, _, path = rest.partition("/")
     forms = {whole, rest, host.rpartition("@")[0].partition(":")[2]}
-    if len(path) >= _SHORTEST_PATH:
+    if _TOKEN.fullmatch(path.rpartition("/")[2]):
         forms.add(path)
     forms |= {quote(form, safe="/") for form in forms} | {unquote(form) for form in forms}
     forms |= {quote(form, safe="") for form in forms}
-    return sorted((form for form in forms if form), key=len, reverse=True)
+    long_enough = (form for form in forms if len(form) >= _SHORTEST_FORM)
+    return sorted(long_enough, key=len, reverse=True)
 
 
 class Scrubber:

@@ -185,7 +185,6 @@ def _ask_for_url(settings: Settings) -> Settings:
         ).strip()
         if not answer:
             break
-        SCRUBBER.add(answer)
         # model_dump gives what is already known, so that nothing is read anew.
         known = settings.model_dump(exclude={"benchmark_url"})
         try:
@@ -194,6 +193,7 @@ def _ask_for_url(settings: Settings) -> Settings:
         except ConfigurationError as error:
             print_error(f"That cannot be it: {error}")
             continue
+        _keep_secret(asked)  # not before: an answer such as "y" would be replaced everywhere
         store_benchmark_url(answer)
         print_error(f"stored in {env_file_path()}")
         return asked

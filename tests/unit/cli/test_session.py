@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from nersemble_async.cli.output import OutputFormat
+from nersemble_async.cli.secrecy import Scrubber
 from nersemble_async.cli.session import Session, exit_code_of, run_command
 from nersemble_async.errors import (
     AccessDeniedError,
@@ -113,3 +114,52 @@ def test_a_keyboard_interrupt_outside_of_the_loop(
     out, err = capsys.readouterr()
     assert err.endswith("interrupted; run the same command again to go on\n")
     assert json.loads(out)["exit_code"] == 130
+
+
+# ---- the question for the URL --------------------------------------------------------------------
+
+URL = "https://host.example/nersemble_benchmark/a-token-0123456789"
+
+
+async def work_that_needs_the_url(session: Session) -> ExitCode:
+    session.settings.require_url()
+    return ExitCode.OK
+
+
+@pytest.fixture
+def scrubber(monkeypatch: pytest.MonkeyPatch) -> Scrubber:
+    """What a run learns to keep secret, of this test alone."""
+    fresh = Scrubber()
+    monkeypatch.setattr("nersemble_async.cli.session.SCRUBBER", fresh)
+    return fresh
+
+
+@pytest.fixture
+def answers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scrubber: Scrubber
+) -> Callable[..., None]:
+    """Somebody at the terminal, who gives these answers and then presses Ctrl-D."""
+    del scrubber
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("nersemble_async.cli.session._somebody_is_there", lambda: True)
+
+    def give(*texts: str) -> None:
+        rest = iter(texts)
+
+        def answer(_prompt: str) -> str:
+            for text in rest:
+                return text
+            raise EOFError
+
+        monkeypatch.setattr("nersemble_async.cli.session.getpass.getpass", answer)
+
+    return give
+
+
+def test_only_an_answer_that_is_a_url_is_kept_secret(
+    tmp_path: Path, answers: Callable[..., None], scrubber: Scrubber
+) -> None:
+    answers("yes please", URL)
+    assert leave(work_that_needs_the_url, tmp_path) == 0
+    assert scrubber.scrub("yes please") == "yes please"
+    assert "a-token" not in scrubber.scrub(URL)

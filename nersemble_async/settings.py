@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="NERSEMBLE_",
         env_file_encoding="utf-8",
+        # An empty variable is none: it neither hides the file nor makes the root the folder ".".
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         # A rejected value may be the URL: never echo what was given.
@@ -93,6 +95,11 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json", "off"] = "off"
     """Where events go when the command line runs."""
 
+    @field_validator("benchmark_folder", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("benchmark_url", mode="after")
     @classmethod
     def _usable_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -112,22 +119,33 @@ class Settings(BaseSettings):
             raise ValueError("it must be an http:// or https:// URL without spaces, ? and #")
         return SecretStr(text)
 
+    @field_validator("benchmark_url", mode="before")
+    @classmethod
+    def _wrapped(cls, value: object) -> SecretStr | None:
+        # pydantic's errors hold what a validator was given; this one stands below the other, so
+        # that it wraps that too.
+        return value if value is None or isinstance(value, SecretStr) else SecretStr(str(value))
+
     @classmethod
     def load(cls, **given: object) -> Settings:
         """Settings from code, environment and the .env file; a None in ``given`` is not given.
 
         Raises:
-            ConfigurationError: a value is unusable; names the setting, never repeats the value.
+            ConfigurationError: a value is unusable, or the file cannot be read; names the setting
+                or the file, never repeats a value.
         """
         known = {name: value for name, value in given.items() if value is not None}
+        path = env_file_path()
         try:
-            return cls(_env_file=env_file_path(), **known)  # type: ignore[arg-type,call-arg]
+            return cls(_env_file=path, **known)  # type: ignore[arg-type,call-arg]
+        except (OSError, UnicodeError) as error:
+            told = f"{path} cannot be read: {_why(error)}"
         except ValidationError as error:
-            problems = "; ".join(
+            told = "unusable setting: " + "; ".join(
                 f"NERSEMBLE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
                 for e in error.errors(include_input=False, include_context=False)
             )
-        raise ConfigurationError(f"unusable setting: {problems}")
+        raise ConfigurationError(told)  # out here: what was caught may hold the URL
 
     @property
     def root(self) -> Path:
@@ -148,8 +166,22 @@ class Settings(BaseSettings):
 
 
 def store_benchmark_url(url: str) -> Path:
-    """Write ``url`` into the official .env file with mode 0600, keeping its other lines."""
+    """Write ``url`` into the official .env file with mode 0600, keeping its other lines.
+
+    Raises:
+        ConfigurationError: the file cannot be read or written; names it.
+    """
     path = env_file_path()
+    try:
+        _write_url(path, url.strip())
+    except (OSError, UnicodeError) as error:
+        told = f"{path} cannot be written: {_why(error)}"
+    else:
+        return path
+    raise ConfigurationError(told)  # out here: a UnicodeDecodeError holds the file's text
+
+
+def _write_url(path: Path, url: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     old = path.read_text("utf-8").splitlines() if path.exists() else []
     ours = re.compile(r"\s*(export\s+)?NERSEMBLE_BENCHMARK_URL\s*=")
@@ -157,6 +189,10 @@ def store_benchmark_url(url: str) -> Path:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
-    partial.write_text("\n".join([*kept, f'NERSEMBLE_BENCHMARK_URL="{url.strip()}"', ""]), "utf-8")
+    partial.write_text("\n".join([*kept, f'NERSEMBLE_BENCHMARK_URL="{url}"', ""]), "utf-8")
     partial.replace(path)
-    return path
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    """Without the file's text, which a `UnicodeError` repeats."""
+    return error.strerror or "an error" if isinstance(error, OSError) else "it is not UTF-8 text"

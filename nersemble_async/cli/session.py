@@ -26,7 +26,7 @@ from nersemble_async.errors import (
 )
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.log import configure_logging
-from nersemble_async.settings import Settings, env_file_path, store_benchmark_url
+from nersemble_async.settings import Settings, store_benchmark_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -180,9 +180,7 @@ def _ask_for_url(settings: Settings) -> Settings:
     """
     print_error(str(MissingBenchmarkUrlError()))
     for _ in range(_ASKED_TIMES):
-        answer = getpass.getpass(
-            "The URL (it is not shown, and stored for the next time): "
-        ).strip()
+        answer = _answer()
         if not answer:
             break
         # model_dump gives what is already known, so that nothing is read anew.
@@ -194,7 +192,18 @@ def _ask_for_url(settings: Settings) -> Settings:
             print_error(f"That cannot be it: {error}")
             continue
         _keep_secret(asked)  # not before: an answer such as "y" would be replaced everywhere
-        store_benchmark_url(answer)
-        print_error(f"stored in {env_file_path()}")
+        try:
+            print_error(f"stored in {store_benchmark_url(answer)}")
+        except ConfigurationError as error:
+            print_error(f"It holds for this run only, it could not be stored: {error}")
         return asked
     raise MissingBenchmarkUrlError
+
+
+def _answer() -> str:
+    """What is typed, without white space around it; nothing where Ctrl-D is."""
+    try:
+        return getpass.getpass("The URL (it is not shown, and stored for the next time): ").strip()
+    except EOFError:
+        print_error("")  # the cursor still stands behind the question
+        return ""

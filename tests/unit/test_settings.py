@@ -147,6 +147,27 @@ def test_code_wins_over_environment_and_environment_over_the_file(
     assert Settings.load(connections=None).connections == 3, "None is not given"
 
 
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    env_file.write_text(f'NERSEMBLE_BENCHMARK_URL="{URL}"\nNERSEMBLE_BENCHMARK_FOLDER=/data\n')
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"NERSEMBLE_{name.upper()}", "")
+    settings = Settings.load()
+    assert (url_of(settings), settings.root, settings.connections) == (URL, Path("/data"), 8)
+
+
+@pytest.mark.parametrize("place", ["code", "environment", "file"])
+def test_an_empty_folder_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, place: str
+) -> None:
+    given = {"benchmark_folder": ""} if place == "code" else {}
+    if place == "environment":
+        monkeypatch.setenv("NERSEMBLE_BENCHMARK_FOLDER", "")
+    elif place == "file":
+        env_file.write_text("NERSEMBLE_BENCHMARK_FOLDER=\n")
+    default = platformdirs.user_cache_path("nersemble_async") / "benchmark"
+    assert Settings.load(**given).root == default
+
+
 def test_a_folder_may_begin_with_a_tilde(env_file: Path, tmp_path: Path) -> None:
     assert Settings.load(benchmark_folder=Path("~/data")).root == tmp_path / "data"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from nersemble_async.errors import ConfigurationError
-from nersemble_async.settings import Settings, env_file_path
+from nersemble_async.settings import Settings, env_file_path, store_benchmark_url
 
 URL = "https://kaldir.vc.in.tum.de/nersemble_benchmark/s3cr3t"
 
@@ -104,12 +105,35 @@ def test_a_url_in_the_wrong_variable_is_not_repeated(
     assert "s3cr3t" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="bug 26: UnicodeDecodeError, which holds the file's bytes")
-def test_a_file_that_is_no_text(env_file: Path) -> None:
-    env_file.write_bytes(b'NERSEMBLE_BENCHMARK_URL="https://host.example/s3cr3t"\n# \xff\n')
+@pytest.mark.parametrize("use", [Settings.load, lambda: store_benchmark_url(URL)])
+def test_a_file_that_is_no_text(env_file: Path, use: Callable[[], object]) -> None:
+    text = b'NERSEMBLE_BENCHMARK_URL="https://host.example/s3cr3t"\n# \xff\n'
+    env_file.write_bytes(text)
     with pytest.raises(ConfigurationError) as caught:
-        Settings.load()
+        use()
     assert str(env_file) in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert "s3cr3t" not in repr(caught.value)
+    assert env_file.read_bytes() == text
+
+
+@pytest.mark.parametrize("use", [Settings.load, lambda: store_benchmark_url(URL)])
+def test_a_file_that_the_system_refuses(
+    monkeypatch: pytest.MonkeyPatch, use: Callable[[], object]
+) -> None:
+    # Too long a name is refused to everybody; file modes are not, to a superuser.
+    monkeypatch.setenv("HOME", "/" + "x" * 300)
+    with pytest.raises(ConfigurationError, match=r"/xxx.*/\.env cannot be .*: File name too long"):
+        use()
+
+
+@pytest.mark.parametrize("url", [*BAD_URLS, b"s3cr3t", ["https://s3cr3t"]])
+def test_settings_made_directly_keep_a_bad_url_out_of_their_error(url: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(benchmark_url=url)
+    error = caught.value
+    for shown in (str(error), repr(error.errors()), error.json()):
+        assert "s3cr3t" not in shown
 
 
 @pytest.mark.xfail(strict=True, reason="bug 24: OverflowError")

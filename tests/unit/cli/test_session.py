@@ -163,3 +163,22 @@ def test_only_an_answer_that_is_a_url_is_kept_secret(
     assert leave(work_that_needs_the_url, tmp_path) == 0
     assert scrubber.scrub("yes please") == "yes please"
     assert "a-token" not in scrubber.scrub(URL)
+
+
+def test_an_answer_that_cannot_be_stored_is_not_lost(
+    tmp_path: Path, answers: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").write_text("where the home should be", "utf-8")
+    answers(URL)
+    assert leave(work_that_needs_the_url, tmp_path) == 0
+    err = capsys.readouterr().err
+    assert "could not be stored" in err
+    assert str(tmp_path / "home") in err
+
+
+def test_ctrl_d_is_no_access(
+    tmp_path: Path, answers: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers()
+    assert leave(work_that_needs_the_url, tmp_path) == 3
+    assert capsys.readouterr().err.endswith(f"Error: {MissingBenchmarkUrlError()}\n")

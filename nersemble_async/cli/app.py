@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nersemble_async.benchmark.layout import TASKS
-from nersemble_async.cli.arguments import ArgumentError, expand_arguments
+from nersemble_async.cli.arguments import ArgumentError, expand_arguments, refuse_urls
 from nersemble_async.cli.checksums import checksums
 from nersemble_async.cli.demo import demo
 from nersemble_async.cli.fetch import fetch
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     guard_output(SCRUBBER)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        refuse_urls(given)
         expanded = expand_arguments(given, TASKS)
     except ArgumentError as error:
         print_error(f"Error: {error}")

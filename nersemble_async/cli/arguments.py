@@ -7,7 +7,7 @@ turns the former into the latter before typer sees them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 LIST_OPTIONS = frozenset(
     {"--assets", "--participant", "--sequence", "--serial", "--pointcloud-frames"}
@@ -55,6 +55,20 @@ def expand_arguments(arguments: Sequence[str], task_names: Collection[str]) -> l
             raise ArgumentError(f"{name} needs at least one value")
         expanded.extend(f"{name}={one}" for one in values)
     return expanded
+
+
+def refuse_urls(texts: Iterable[str]) -> None:
+    """Refuse what holds a URL, which is a secret here, without repeating it.
+
+    Raises:
+        ArgumentError: one of ``texts`` does.
+    """
+    if any("://" in text for text in texts):
+        raise ArgumentError(
+            "a URL does not belong on a command line, where other users of this machine can read "
+            "it: put it into NERSEMBLE_BENCHMARK_URL in the environment or in "
+            "~/.config/nersemble_benchmark/.env"
+        )
 
 
 def _continues_list(token: str, task_names: Collection[str]) -> bool:

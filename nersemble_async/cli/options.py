@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nersemble_async.benchmark.layout import TASKS
-from nersemble_async.cli.arguments import ArgumentError, split_values
+from nersemble_async.cli.arguments import ArgumentError, refuse_urls, split_values
 from nersemble_async.cli.output import OutputFormat
 from nersemble_async.errors import SelectionError
 
@@ -70,12 +70,11 @@ def _tasks(values: list[str] | None) -> list[str] | None:
 
 
 def _refuse_urls(values: list[str] | None) -> None:
-    if any("://" in value for value in values or ()):
-        raise typer.BadParameter(
-            "a URL does not belong on a command line, where other users of this machine can read "
-            "it: put it into NERSEMBLE_BENCHMARK_URL in the environment or in "
-            "~/.config/nersemble_benchmark/.env"
-        )
+    # On the command line they were refused before; these come from the environment.
+    try:
+        refuse_urls(values or ())
+    except ArgumentError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _positive(value: float | None) -> float | None:

@@ -127,7 +127,19 @@ def test_a_bad_variable_is_named(run: Run, variable: str, value: str) -> None:
     assert variable in err
 
 
-@pytest.mark.parametrize("arguments", [("fetch", SECRET), ("fetch", "--assets", SECRET)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fetch", SECRET),
+        ("fetch", "--assets", SECRET),
+        ("fetch", "--root", SECRET),
+        ("fetch", f"--checksums={SECRET}"),
+        ("fetch", f"--{SECRET}"),
+        ("fetch", "--", SECRET),
+        ("synthesize", SECRET),
+        (SECRET,),
+    ],
+)
 def test_a_url_on_the_command_line_is_refused_and_not_repeated(
     run: Run, arguments: tuple[str, ...]
 ) -> None:
@@ -135,6 +147,12 @@ def test_a_url_on_the_command_line_is_refused_and_not_repeated(
     assert code == 2
     assert "a-secret-path" not in out + err
     assert "NERSEMBLE_BENCHMARK_URL" in err
+
+
+def test_a_url_in_another_variable_is_refused_and_not_repeated(run: Run) -> None:
+    code, out, err = run("fetch", NERSEMBLE_ASSETS=SECRET)
+    assert code == 2
+    assert "a-secret-path" not in out + err
 
 
 def test_a_bad_url_is_not_repeated(run: Run) -> None:

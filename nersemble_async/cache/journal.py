@@ -8,6 +8,7 @@ line nor data that a power loss took from the page cache can do harm.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -121,6 +122,38 @@ def _read_extent(line: bytes) -> JournalExtent | None:
     start, length, checksum = int(match[1]), int(match[2]), match[3].decode()
     # A write stays inside a block: nobody allocates for a length that damage made up.
     return JournalExtent(start, start + length, checksum) if 0 < length <= BLOCK_BYTES else None
+
+
+def append_line(descriptor: int, line: bytes) -> None:
+    """Write a whole line to an open journal.
+
+    Raises:
+        OSError: also where only a part of it fitted on the disk.
+    """
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def open_journal(path: Path, identity: RemoteIdentity) -> int:
+    """Open a journal for appending, with its header where it is new.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        OSError: it cannot be written; a new one is not left behind without its header.
+    """
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        # In an old one the last line may be torn: a new line ends it.
+        append_line(descriptor, header_line(identity) if is_new else b"\n")
+    except OSError:
+        os.close(descriptor)
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
+    return descriptor
 
 
 def write_journal(path: Path, identity: RemoteIdentity, extents: list[JournalExtent]) -> None:

@@ -37,6 +37,15 @@ def _flock(descriptor: int, operation: int, name: str) -> None:
         raise CacheLockedError(f"{name} is being written by another process")
 
 
+def require_locks(descriptor: int, name: str) -> None:
+    """Try a lock on an open file that nobody else knows.
+
+    Raises:
+        CacheError: the file system has no locks.
+    """
+    _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, name)
+
+
 def open_locked(path: Path) -> int:
     """Open ``path`` for reading and writing (created if missing) and lock it exclusively.
 

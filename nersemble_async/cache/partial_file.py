@@ -25,8 +25,9 @@ from nersemble_async.cache.extents import ByteRange, ExtentSet
 from nersemble_async.cache.journal import (
     JournalExtent,
     RemoteIdentity,
+    append_line,
     extent_line,
-    header_line,
+    open_journal,
     read_journal,
     write_journal,
 )
@@ -81,6 +82,10 @@ class PartialFile:
     def location(self) -> Path:
         """Where the bytes lie."""
         return self._part
+
+    def stat(self) -> os.stat_result:
+        """Of the part file."""
+        return os.fstat(self._descriptor)
 
     @property
     def present_bytes(self) -> int:
@@ -153,13 +158,8 @@ class PartialFile:
             if self._journal_descriptor is None:
                 if self.identity is None:
                     raise ValueError("write before begin")
-                fresh = not self._journal.exists()
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-                self._journal_descriptor = os.open(self._journal, flags, 0o666)
-                # After a crash the last line may be torn: a new line ends it.
-                start = header_line(self.identity) if fresh else b"\n"
-                os.write(self._journal_descriptor, start)
-            os.write(self._journal_descriptor, extent_line(extent))
+                self._journal_descriptor = open_journal(self._journal, self.identity)
+            append_line(self._journal_descriptor, extent_line(extent))
 
     def _take_in(self, extent: JournalExtent, data: bytes | memoryview) -> None:
         """Account for an extent that is on disk; hash it now if it is next in line."""
@@ -233,9 +233,10 @@ class PartialFile:
         Returns:
             The stat that the file will have under its final name too.
         """
-        os.ftruncate(self._descriptor, size_bytes)
+        if self.stat().st_size != size_bytes:
+            os.ftruncate(self._descriptor, size_bytes)
         os.fsync(self._descriptor)
-        return os.fstat(self._descriptor)
+        return self.stat()
 
     def publish(self, target: Path) -> None:
         """Rename to the final name, durably, and close; after `sync` and verification."""
@@ -260,13 +261,14 @@ class PartialFile:
     ) -> None:
         """Make ``source`` the part file, of which ``extents`` are claimed to be right."""
         self.reset()
+        # The journal first: it is only claims, and a kill between the two then loses nothing.
+        write_journal(self._journal, identity, extents)
         move_file(source, self._part)
         os.close(self._descriptor)
         self._descriptor = -1
         self._descriptor = open_locked(self._part)
         if identity.size_bytes is not None:
             os.ftruncate(self._descriptor, identity.size_bytes)
-        write_journal(self._journal, identity, extents)
         self.identity = identity
         self._claim(extents)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,7 @@ from nersemble_async.cache.block_checksums import BLOCK_BYTES, unpack_checksums
 from nersemble_async.cache.disk import move_file, sync_folder
 from nersemble_async.cache.extents import ExtentSet
 from nersemble_async.cache.journal import JournalExtent, RemoteIdentity, read_journal
+from nersemble_async.cache.locking import require_locks
 from nersemble_async.cache.partial_file import PartialFile
 from nersemble_async.cache.records import FileRecord, RecordLog
 from nersemble_async.errors import CacheError
@@ -120,13 +122,16 @@ class Store:
         return stat.f_bavail * stat.f_frsize
 
     def make_ready(self) -> None:
-        """Create the root.
+        """Create the root, and see whether it can be used.
 
         Raises:
-            CacheError: it cannot be written to; says why.
+            CacheError: it cannot be written to, or has no file locks; says why.
         """
         try:
-            (self.state_folder / "parts").mkdir(parents=True, exist_ok=True)
+            parts = self.state_folder / "parts"
+            parts.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=parts, suffix=".probe") as probe:
+                require_locks(probe.fileno(), str(self.root))
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise CacheError(f"{self.root} cannot be written to: {why}") from error

@@ -1,4 +1,4 @@
-"""What an answer means for a file of which something may already be here (pure).
+"""What an answer means for a file of which something may already be here; no I/O.
 
 The rules are RFC 9110's: parts are joined only under one strong validator (§15.3.7.3), a failed
 If-Range answers 200 with the whole new file (§13.1.5), and nothing that a server says about its
@@ -80,13 +80,13 @@ def accept_next(answer: Answer, wanted: ByteRange, known: RemoteIdentity) -> Acc
     if answer.status == _UNSATISFIABLE:
         # Shorter now, or the total was a lie: the whole in one request settles both.
         _go_plain("the server refuses a range that should exist")
+    sent = None if answer.content_range is None else answer.content_range.sent
     if answer.encoded:
         _go_plain("the server compresses ranges")
+    if sent is None or sent.start != wanted.start or not answer.identity.resumable:
+        _go_plain("the server answers with other bytes than it was asked for, or cannot say which")
     if not known.same_representation(answer.identity):
         raise Restart("it changed on the server", plain=False)
-    sent = None if answer.content_range is None else answer.content_range.sent
-    if sent is None or sent.start != wanted.start:
-        _go_plain("the server answers with other bytes than it was asked for")
     return Accepted(known, min(sent.stop, wanted.stop))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,12 @@ import anyio
 from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cache.store import LocalState, Store
-from nersemble_async.errors import ConfigurationError, MetadataError
+from nersemble_async.errors import (
+    ConfigurationError,
+    MetadataError,
+    NersembleError,
+    SelectionError,
+)
 from nersemble_async.fetch.http import CLOSE_SECONDS, HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests, parse_checksums
 from nersemble_async.fetch.plan import (
@@ -95,17 +101,27 @@ class Fetcher:
 
         Raises:
             SelectionError: it names something that does not exist.
-            MissingBenchmarkUrlError, FetchError: metadata.json cannot be had.
+            MissingBenchmarkUrlError, FetchError: no selected task can be planned, since its
+                metadata.json cannot be had. (One of several: the plan holds the others' files.)
             MetadataError: metadata.json is not what it should be.
         """
         wanted = metadata_files(selection)
+        failed: dict[PlannedFile, NersembleError] = {}
         if not offline:
             report = await self.fetch(FetchPlan(wanted), overwrite=refresh)
-            for failure in (report.stopped, *(file.error for file in report.failures)):
-                if failure is not None:
-                    raise failure
-        metadata = {file.task: await self._metadata(file, offline=offline) for file in wanted}
-        return plan_fetch(selection, metadata)
+            if report.stopped is not None:
+                raise report.stopped
+            errors = {file.path: file.error for file in report.failures}
+            failed = {file: error for file in wanted if (error := errors.get(file.path))}
+        if failed:
+            selection = _without(selection, failed)
+        metadata = {
+            file.task: await self._metadata(file, offline=offline)
+            for file in wanted
+            if file not in failed
+        }
+        # A file that could not be had stays in the plan: a run tries it again and reports it.
+        return FetchPlan((*failed, *plan_fetch(selection, metadata)))
 
     async def _metadata(self, file: PlannedFile, *, offline: bool) -> TaskMetadata:
         task: Task = file.task
@@ -217,9 +233,11 @@ class Fetcher:
             on_event: `BytesReceived` for bytes hashed, then the events of the repair.
 
         Raises:
-            MissingBenchmarkUrlError: something has to be repaired and there is no URL.
+            MissingBenchmarkUrlError: a repair is asked for and there is no URL.
         """
         store, threads = self._opened()
+        if repair:
+            self._http.require_url()  # before hours of hashing
         if plan is None:
             everything = (await self._everything()).by_path()
             recorded = store.records.all()
@@ -227,7 +245,6 @@ class Fetcher:
         with single_leaf():
             report = await verify_files(store, threads, plan, on_event)
         if repair and report.repairable:
-            self._http.require_url()
             prepared = set(await report.prepare_repair(store, threads))
             mending = FetchPlan(tuple(file for file in plan if file.path in prepared))
             report.repaired = await self.fetch(mending, on_event=on_event)
@@ -290,6 +307,21 @@ class Fetcher:
                 f"the checksums file {path} cannot be read: {error}"
             ) from error
         return parse_checksums(text, str(path))
+
+
+def _without(selection: Selection, failed: Mapping[PlannedFile, NersembleError]) -> Selection:
+    """The selection less the tasks whose metadata.json failed.
+
+    Raises:
+        NersembleError: the first failure, where nothing else is selected.
+    """
+    lost = {file.task for file in failed}
+    remaining = tuple(task for task in selection.tasks if task not in lost)
+    try:
+        return replace(selection, tasks=remaining)
+    except SelectionError:
+        pass
+    raise next(iter(failed.values()))
 
 
 async def _ignore(event: FetchEvent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES, block_checksum, pack_checksums
@@ -10,7 +11,7 @@ from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.partial_file import PartialFile
 from nersemble_async.cache.records import FileRecord, now
 from nersemble_async.cache.store import Store
-from nersemble_async.errors import IntegrityError
+from nersemble_async.errors import CacheError, IntegrityError
 from nersemble_async.fetch.integrity import grade_file
 from nersemble_async.fetch.plan import PlannedFile
 
@@ -29,6 +30,8 @@ def conclude(
     part.hash_rest()
     sha256, blocks = part.complete(size)
     record = store.records.get(file.path)
+    if record is not None and record.matches(part.stat()):
+        record = None  # our own, of a run that was killed before the rename: no evidence
     known = (
         None
         if record is None
@@ -69,6 +72,19 @@ class FileHasher:
         self._sha256 = hashlib.sha256()
         self._blocks: list[str] = []
         self.size_bytes = 0
+        self.stat = os.fstat(self._file.fileno())
+        """Of the file that is read, whatever stands under its name by now."""
+
+    def require_unchanged(self, path: str, target: Path) -> None:
+        """The file under the name is the one that was read, and was not written to meanwhile.
+
+        Raises:
+            CacheError: it is not; nothing can be said of it now.
+        """
+        there = target.stat()
+        read = (self.stat.st_ino, self.size_bytes, self.stat.st_mtime_ns)
+        if (there.st_ino, there.st_size, there.st_mtime_ns) != read:
+            raise CacheError(f"{path}: it changed while it was read; run the command again")
 
     def step(self) -> bool:
         """Hash up to 8 MiB.
@@ -138,6 +154,7 @@ def adopt(
     """
     require_size(file.path, hasher.size_bytes, identity)
     target = store.target(file.path)
+    hasher.require_unchanged(file.path, target)
     grade = grade_file(
         file,
         target,
@@ -154,7 +171,7 @@ def adopt(
         grade=str(grade),
         etag=identity.etag,
         last_modified=identity.last_modified,
-        mtime_ns=target.stat().st_mtime_ns,
+        mtime_ns=hasher.stat.st_mtime_ns,
         recorded_at=now(),
     )
     store.records.put(record)

@@ -152,12 +152,20 @@ class HttpClient:
         try:
             response = await self._send("HEAD", path, {})
         except ProtocolError:  # HEAD is refused (405, 501): a byte of the file tells as much
-            async with self.get(path, ByteRange(0, 1)) as answer:
-                return answer.identity
+            return await self.peek(path)
         try:
             return _identity(response, response.content_length)
         finally:
             response.release()
+
+    async def peek(self, path: str) -> RemoteIdentity:
+        """Size and validators by a GET of one byte.
+
+        Raises:
+            TransientFetchError, AccessDeniedError, RemoteFileMissingError, ProtocolError.
+        """
+        async with self.get(path, ByteRange(0, 1)) as answer:
+            return answer.identity
 
     async def _send(
         self, method: str, path: str, headers: Mapping[str, str]
@@ -167,10 +175,10 @@ class HttpClient:
             raise RuntimeError("HttpClient is used outside its context")
         # "+" is legal in a path, but some servers take it for a space: %2B is not ambiguous.
         base = self._base_url.get_secret_value()
-        url = URL(f"{base}/{quote(path)}", encoded=True)
         response: aiohttp.ClientResponse | None = None
         failure: FetchError | None = None
         try:
+            url = URL(f"{base}/{quote(path)}", encoded=True)
             response = await self._session.request(method, url, headers=headers)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = _translate(error, path)

@@ -121,6 +121,10 @@ def grade_file(
         check_content(location, file.kind, file.n_frames, file.path)
     except DecodeError as error:
         problem = f"the content is not what it should be: {error.reason}"
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - hostile bytes must fail one file, not the run
+        problem = f"the content cannot be checked ({type(error).__name__})"
     if problem is not None:
         raise IntegrityError(file.path, problem)
     if record is not None:

@@ -48,7 +48,7 @@ class Outcome(Enum):
     """It was there with a record that still fits; no request was made for it."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """Not tried, since the run ended before its turn (fail-fast, disk full, no access)."""
+    """Not tried, or not finished, since the run ended first; what was received is kept."""
 
 
 @dataclass(frozen=True, slots=True)

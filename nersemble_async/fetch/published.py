@@ -28,7 +28,7 @@ async def load_published(run: RunContext, task: str) -> None:
     digests: dict[str, str] | None = None
     path = f"{task}/{CHECKSUMS_NAME}"
     try:
-        text = await retried(run, lambda: _read_text(run, path))
+        text = await retried(run, lambda: _read_text(run, path), briefly=True)
         digests = parse_checksums(text, path, prefix=f"{task}/")
     except (RemoteFileMissingError, AccessDeniedError):
         digests = {}

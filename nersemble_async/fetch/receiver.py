@@ -19,9 +19,18 @@ from nersemble_async.fetch.retry import RetryBudget
 from nersemble_async.fetch.run_context import RunContext
 from nersemble_async.log import get_logger
 
-_MAX_HELD_SECONDS = 0.02
+_MIN_WRITE_BYTES = 1 << 16
+_HELD_SECONDS = 0.02
+_MAX_HELD_SECONDS = 1.0
 
 log = get_logger(__name__)
+
+
+def _is_due(held_bytes: int, held_since: float) -> bool:
+    """Whether a part of a block is written: soon, yet not with a journal line for each packet."""
+    held_seconds = anyio.current_time() - held_since
+    enough = held_bytes >= _MIN_WRITE_BYTES and held_seconds > _HELD_SECONDS
+    return enough or held_seconds > _MAX_HELD_SECONDS
 
 
 @dataclass(slots=True)
@@ -153,7 +162,8 @@ class Receiver:
             # only request for the file, so nobody else writes.)
             discarded = self._part.present_bytes
             await self._run.on_disk(self._path, self._part.reset)
-            cursor.position, cursor.stop = 0, self._first_cursor().stop
+            self._plain = True
+            cursor.position, cursor.stop = 0, None
             await self._run.emit(FileRestarted(self._path, discarded, "it cannot be resumed"))
 
     async def _request(self, cursor: _Cursor) -> None:
@@ -187,7 +197,7 @@ class Receiver:
         """
         with self._run.block_buffer() as buffer:
             held_bytes = 0
-            write_by = anyio.current_time() + _MAX_HELD_SECONDS
+            held_since = anyio.current_time()
             try:
                 while chunk := await answer.body.read():
                     rest = memoryview(chunk)
@@ -200,26 +210,23 @@ class Receiver:
                         buffer[held_bytes : held_bytes + len(piece)] = piece
                         held_bytes += len(piece)
                         rest = rest[room:]
-                        if len(piece) == room or anyio.current_time() > write_by:
-                            full, held_bytes = buffer[:held_bytes], 0
-                            await self._write(cursor, full)
-                            write_by = anyio.current_time() + _MAX_HELD_SECONDS
+                        if len(piece) == room or _is_due(held_bytes, held_since):
+                            await self._put(cursor, buffer[:held_bytes])
+                            written, held_bytes, held_since = held_bytes, 0, anyio.current_time()
+                            await self._run.emit(BytesReceived(self._path, written))
                     if cursor.position + held_bytes == stop:
                         break
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await self._put(cursor, buffer[:held_bytes])
                 raise
-            await self._write(cursor, buffer[:held_bytes])
+            await self._put(cursor, buffer[:held_bytes])
+        if held_bytes:
+            await self._run.emit(BytesReceived(self._path, held_bytes))
         if stop is None:
             cursor.ended = True
         elif cursor.position < stop:
             raise TransientFetchError(self._path, "the connection ended before the file did")
-
-    async def _write(self, cursor: _Cursor, data: memoryview) -> None:
-        await self._put(cursor, data)
-        if data:
-            await self._run.emit(BytesReceived(self._path, len(data)))
 
     async def _put(self, cursor: _Cursor, data: memoryview) -> None:
         if data:

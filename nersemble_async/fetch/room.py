@@ -8,14 +8,19 @@ from dataclasses import dataclass
 
 import anyio
 
+from nersemble_async.benchmark.spec import FileKind
 from nersemble_async.cache.store import LocalFile
 from nersemble_async.errors import DiskFullError, FetchError
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.fetch.retrying import retried
 from nersemble_async.fetch.run_context import RunContext
 
-_SAMPLED_GROUP_FILES = 50
+_SAMPLED_GROUP_FILES = 8
 """Groups smaller than this are not worth a request of their own."""
+_SAMPLED_KINDS = (FileKind.MP4, FileKind.PCD)
+"""All else is small."""
+_ESTIMATE_ERROR = 0.1
+"""A sample may be off: a plan is refused only where it is too large by more than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ async def estimate(
 
     async def sample(group: tuple[object, ...], file: PlannedFile) -> None:
         try:
-            identity = await retried(run, lambda: run.http.head(file.path))
+            identity = await retried(run, lambda: run.http.head(file.path), briefly=True)
         except FetchError:
             return  # it will fail, or not, when its turn comes
         if identity.size_bytes is not None:
@@ -52,7 +57,7 @@ async def estimate(
             known = [size for f in files if (size := found[f.path].size_bytes) is not None]
             if known:
                 samples[group] = sum(known) // len(known)
-            elif len(files) >= _SAMPLED_GROUP_FILES:
+            elif len(files) >= _SAMPLED_GROUP_FILES and files[0].kind in _SAMPLED_KINDS:
                 tasks.start_soon(sample, group, files[0])
     expected = missing = 0
     complete = True
@@ -72,7 +77,7 @@ def require_room(estimated: Estimate, free_bytes: int, root: str) -> None:
     Raises:
         DiskFullError: says how much is missing and what to do.
     """
-    if estimated.missing_bytes > free_bytes:
+    if estimated.missing_bytes * (1 - _ESTIMATE_ERROR) > free_bytes:
         raise DiskFullError(
             f"the plan needs about {estimated.missing_bytes / 1e9:.1f} GB more, "
             f"{free_bytes / 1e9:.1f} GB are free at {root}: make room, choose another --root, "

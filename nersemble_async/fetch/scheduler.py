@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from nersemble_async.cache.records import FileRecord
 from nersemble_async.cache.store import LocalFile, LocalState
 from nersemble_async.errors import (
     AccessDeniedError,
     CacheLockedError,
     DiskFullError,
-    IntegrityError,
     NersembleError,
-    ServerUnreachableError,
+    TransientFetchError,
 )
 from nersemble_async.fetch.adoption import adopt_file, remote_unchanged
 from nersemble_async.fetch.plan import FetchPlan, PlannedFile
@@ -23,7 +23,6 @@ from nersemble_async.fetch.progress import (
     FetchReport,
     FileDeferred,
     FileFinished,
-    FileRestarted,
     Outcome,
     RunStarted,
 )
@@ -36,8 +35,8 @@ from nersemble_async.workers import run_blocking
 
 _LOOK_CHUNK_FILES = 256
 _LOCKED_POLL_SECONDS = 0.5
-_UNREACHABLE_FILES = 3
-"""So many files in a row without a connection, and not a byte between: the server is down."""
+_SILENT_FILES = 3
+"""So many files (and as many as connections) given up without a byte between: it is down."""
 
 log = get_logger(__name__)
 
@@ -71,8 +70,9 @@ class Scheduler:
         self._active: dict[str, FileTransfer] = {}
         self._ended: set[str] = set()
         self._locked: list[PlannedFile] = []
-        self._unreachable_files = 0
-        self._bytes_when_unreachable = -1
+        self._deferred: set[str] = set()
+        self._silent_files = 0
+        self._bytes_when_silent = -1
 
     async def execute(self) -> None:
         """Bring every file of the plan; failures of files go into the report.
@@ -83,7 +83,8 @@ class Scheduler:
         """
         started = anyio.current_time()
         try:
-            await self._look()
+            await run_blocking(self._run.threads, self._run.store.sweep)
+            await self._look(self._plan)
             todo = [file for file in self._plan if not self._is_present(file)]
             if todo:
                 self._run.http.require_url()
@@ -98,9 +99,8 @@ class Scheduler:
 
     # ---- what is to do ------------------------------------------------------------------------
 
-    async def _look(self) -> None:
-        await run_blocking(self._run.threads, self._run.store.sweep)
-        paths = [file.path for file in self._plan]
+    async def _look(self, files: Iterable[PlannedFile]) -> None:
+        paths = [file.path for file in files]
         for first in range(0, len(paths), _LOOK_CHUNK_FILES):
             chunk = paths[first : first + _LOOK_CHUNK_FILES]
             found = await run_blocking(self._run.threads, self._look_at, chunk)
@@ -119,9 +119,15 @@ class Scheduler:
         local = self._found[file.path]
         if local.state is not LocalState.COMPLETE or local.record is None:
             return False
-        given = self._run.published.given(file.path)
-        contradicted = given is not None and given != local.record.sha256
-        return not (contradicted or self._options.overwrite or self._options.check_remote)
+        asked_anew = self._options.overwrite or self._options.check_remote
+        return not (asked_anew or self._is_contradicted(local))
+
+    def _is_contradicted(self, local: LocalFile) -> bool:
+        """A complete file of which a published digest says otherwise than its record."""
+        given = self._run.published.given(local.path)
+        if local.state is not LocalState.COMPLETE or local.record is None:
+            return False
+        return given not in (None, local.record.sha256)
 
     async def _announce(self, todo: Sequence[PlannedFile]) -> None:
         unfinished = {file.path for file in todo}
@@ -168,10 +174,18 @@ class Scheduler:
             await self._bring(todo)
             while self._locked:
                 # Other processes are at these: everything else is done, so wait for them.
-                log.info("waiting_for_other_processes", files=len(self._locked))
-                locked, self._locked = self._locked, []
                 await anyio.sleep(_LOCKED_POLL_SECONDS)
-                await self._bring(locked)
+                await self._bring(await self._still_to_do())
+
+    async def _still_to_do(self) -> list[PlannedFile]:
+        """Of the files that were locked, those that nobody has completed meanwhile."""
+        locked, self._locked = self._locked, []
+        await run_blocking(self._run.threads, self._run.store.records.refresh)
+        await self._look(locked)
+        for file in locked:
+            if self._is_present(file):
+                await self._note(await self._present(self._found[file.path]))
+        return [file for file in locked if file.path not in self._ended]
 
     async def _bring(self, files: Sequence[PlannedFile]) -> None:
         self._run.unbegun_files = len(files)
@@ -186,7 +200,10 @@ class Scheduler:
             done = await self._complete(file)
         except CacheLockedError:
             self._locked.append(file)
-            await self._run.emit(FileDeferred(file.path))
+            if file.path not in self._deferred:
+                self._deferred.add(file.path)
+                log.info("file_deferred", path=file.path)
+                await self._run.emit(FileDeferred(file.path))
             return
         except NersembleError as error:
             transfer = self._active.get(file.path)
@@ -202,18 +219,23 @@ class Scheduler:
     async def _complete(self, file: PlannedFile) -> FileFinished:
         local = self._found[file.path]
         if local.state is LocalState.UNRECORDED and not self._options.overwrite:
-            try:
-                return finished(await adopt_file(self._run, file), Outcome.ADOPTED, 0)
-            except IntegrityError as error:
-                log.warning("file_quarantined", path=file.path, reason=error.reason)
-                await self._run.on_disk(file.path, self._run.store.set_aside, file.path)
-                await self._run.emit(FileRestarted(file.path, local.local_bytes, error.reason))
-        elif local.state is LocalState.COMPLETE and self._options.check_remote:
-            record = local.record
-            if record is not None and await remote_unchanged(self._run, record):
-                return finished(record, Outcome.PRESENT, 0)
+            record = await adopt_file(self._run, file)
+            if record is not None:
+                return finished(record, Outcome.ADOPTED, 0)
+        elif self._is_contradicted(local):
+            # It must not stand under its final name any longer.
+            await self._run.on_disk(file.path, self._run.store.set_aside, file.path)
+        elif record := await self._unchanged(local):
+            return finished(record, Outcome.PRESENT, 0)
         transfer = self._active[file.path] = FileTransfer(self._run, file, local)
         return await transfer.fetch()
+
+    async def _unchanged(self, local: LocalFile) -> FileRecord | None:
+        """The record of a complete file that is still the same on the server, if that is asked."""
+        record = local.record if local.state is LocalState.COMPLETE else None
+        if record is None or self._options.overwrite or not self._options.check_remote:
+            return None
+        return record if await remote_unchanged(self._run, record) else None
 
     # ---- ends ---------------------------------------------------------------------------------
 
@@ -226,11 +248,11 @@ class Scheduler:
     def _consider_stopping(self, error: NersembleError) -> None:
         if isinstance(error, DiskFullError) or self._options.fail_fast:
             self._stop(error)
-        elif isinstance(error, ServerUnreachableError):
-            quiet = self._run.received_bytes == self._bytes_when_unreachable
-            self._unreachable_files = self._unreachable_files + 1 if quiet else 1
-            self._bytes_when_unreachable = self._run.received_bytes
-            if self._unreachable_files >= _UNREACHABLE_FILES:
+        elif isinstance(error, TransientFetchError):
+            quiet = self._run.received_bytes == self._bytes_when_silent
+            self._silent_files = self._silent_files + 1 if quiet else 1
+            self._bytes_when_silent = self._run.received_bytes
+            if self._silent_files >= max(_SILENT_FILES, self._run.connections):
                 self._stop(error)
         elif isinstance(error, AccessDeniedError) and self._run.received_bytes == 0:
             refused = [f for f in self._report.failures if isinstance(f.error, AccessDeniedError)]

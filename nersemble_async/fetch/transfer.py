@@ -119,12 +119,13 @@ class FileTransfer:
 
     async def _receive(self, part: PartialFile) -> None:
         """All bytes of one representation are in the part file afterwards."""
-        for _ in range(_MAX_RESTARTS + 1):
+        for restarts in range(_MAX_RESTARTS + 1):
             receiver = Receiver(self._run, self._file.path, part, plain=self._plain)
             try:
                 await receiver.receive()
             except Restart as restart:
-                self._plain = self._plain or restart.plain
+                # Twice: the file may not change at all, but come from servers that disagree.
+                self._plain = self._plain or restart.plain or restarts > 0
                 reason = restart.reason
             else:
                 self._repr_sha256 = receiver.repr_sha256 or self._repr_sha256

@@ -125,7 +125,7 @@ async def verify_files(
         for file in files:
             try:
                 found = await _verify_one(store, threads, file, report, on_event)
-            except OSError as error:  # the disk itself, which is just what this looks for
+            except (OSError, CacheError) as error:  # the disk itself: what this looks for
                 failure = disk_error(file.path, error)
                 found = FileVerification(file.path, VerifyState.DAMAGED, error=failure)
             report.files.append(found)
@@ -162,8 +162,7 @@ async def _verify_one(
         return await _adopt(store, threads, file, hasher)
     if hasher.sha256 == local.record.sha256:
         if local.state is LocalState.UNRECORDED:  # touched, but the same
-            stat = await run_blocking(threads, store.target(file.path).stat)
-            await run_blocking(threads, store.records.put, local.record.touched(stat))
+            await run_blocking(threads, store.records.put, local.record.touched(hasher.stat))
         grade = EvidenceGrade[local.record.grade.upper()]
         return FileVerification(file.path, VerifyState.OK, hasher.size_bytes, hasher.sha256, grade)
     damaged = _damaged_blocks(local.record, hasher)

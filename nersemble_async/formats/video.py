@@ -202,6 +202,8 @@ def _open_video(
     with closing(container):
         if not container.streams.video:
             raise DecodeError(str(path), "the mp4 has no video stream")
+        if container.streams.video[0].codec_context is None:
+            raise DecodeError(str(path), "the video's codec is unknown")
         yield container, container.streams.video[0]
 
 

@@ -96,7 +96,8 @@ def small_root(tmp_path: Path, size_bytes: int) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    return with_metadata(pointclouds([2 * MIB] * 10))
+    # Too few files for their size to be sampled before they begin.
+    return with_metadata(pointclouds([3 * MIB] * 6))
 
 
 @pytest.mark.usefixtures("mounting")

@@ -64,7 +64,7 @@ async def test_one_question_for_a_large_group(server: FaultyServer, tmp_path: Pa
 
 @pytest.mark.asyncio
 async def test_no_question_for_a_small_group(server: FaultyServer, tmp_path: Path) -> None:
-    found = await estimated(server, tmp_path, FILES[:49])
+    found = await estimated(server, tmp_path, FILES[:7])
     assert found == Estimate(0, 0, complete=False)
     assert heads(server) == []
 

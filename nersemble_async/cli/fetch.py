@@ -34,7 +34,10 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         envvar="NERSEMBLE_DRY_RUN",
-        help="Fetch nothing; tell files, bytes, what is there, and whether the rest fits.",
+        help=(
+            "Fetch nothing but a metadata.json that is not there; tell files, bytes, what is "
+            "there, and whether the rest fits."
+        ),
     ),
 ]
 FailFast = Annotated[
@@ -119,7 +122,9 @@ class FetchJob:
 
         selection = self._selected.selection()
         async with Fetcher(session.settings) as fetcher:
-            plan = await fetcher.plan(selection)
+            # What changed on the server may be which files there are.
+            refresh = self._overwrite or self._check_remote
+            plan = await fetcher.plan(selection, refresh=refresh)
             tally = Tally(kinds_of(plan), time.monotonic)
             async with (
                 session.output.following(Progress("Fetching", tally)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import getpass
 import sys
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from nersemble_async.cli.report import document_head
 from nersemble_async.cli.secrecy import SCRUBBER
 from nersemble_async.errors import (
     AccessDeniedError,
+    CacheError,
     ConfigurationError,
     DiskFullError,
     IntegrityError,
@@ -97,26 +100,41 @@ def run_command(
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
         _tell_interrupted(command, session, output)
-    except (NersembleError, ExceptionGroup) as error:
+    except BrokenPipeError:  # `| head` has enough: typer leaves quietly
+        raise
+    except (NersembleError, OSError, ExceptionGroup) as error:
         errors = _own_errors(error)
         for one in errors:
             print_error(f"Error: {one}")
         code = max(map(exit_code_of, errors))
         root = session.settings.root if session is not None else None
-        output.document(document_head(command, root, code, errors[0]))
+        with contextlib.suppress(OSError):  # where stdout is what is full; stderr has told it
+            output.document(document_head(command, root, code, errors[0]))
     raise typer.Exit(int(code))
 
 
-def _own_errors(error: NersembleError | ExceptionGroup[Exception]) -> list[NersembleError]:
-    """The errors of ours that ``error`` is or holds; raises it where it holds any other."""
+def _own_errors(
+    error: NersembleError | OSError | ExceptionGroup[Exception],
+) -> list[NersembleError]:
+    """The errors that ``error`` is or holds, the system's as ours; raises it for any other."""
     if isinstance(error, NersembleError):
         return [error]
+    if isinstance(error, OSError):
+        return [_system_error(error)]
     own: list[NersembleError] = []
     for one in error.exceptions:
-        if not isinstance(one, (NersembleError, ExceptionGroup)):
+        if not isinstance(one, (NersembleError, OSError, ExceptionGroup)):
             raise error
         own += _own_errors(one)
     return own
+
+
+def _system_error(error: OSError) -> NersembleError:
+    """Ours for one of the system's: full, or whatever else the system says of which file."""
+    why = error.strerror or str(error) or type(error).__name__
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    told = why if error.filename is None else f"{error.filename}: {why}"
+    return DiskFullError(told) if full else CacheError(told)
 
 
 def _drive(

@@ -203,6 +203,22 @@ async def test_a_dry_run_fetches_no_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("option", ["--check-remote", "--overwrite"])
+async def test_a_look_at_the_server_finds_new_files(tmp_path: Path, option: str) -> None:
+    async with served(tmp_path, pointclouds([2_000] * 3)) as place:
+        metadata = tmp_path / "served/nvs/metadata.json"
+        of_all = metadata.read_text("utf-8")
+        metadata.write_text(of_all.replace("[0, 1, 2]", "[0, 1]"), "utf-8")
+        assert len((await place.fetch_json())["files"]) == 3
+        metadata.write_text(of_all, "utf-8")
+        assert len((await place.fetch_json())["files"]) == 3, "not asked for"
+        report = await place.fetch_json(option)
+        assert report["exit_code"] == 0
+        assert len(report["files"]) == 4
+        assert place.corpus.paths[2] in visible_files(place.root)
+
+
+@pytest.mark.asyncio
 async def test_status_verify_repair_and_checksums(tmp_path: Path) -> None:
     async with served(tmp_path, pointclouds([3 * MIB, 20_000])) as place:
         await place.fetch_json()

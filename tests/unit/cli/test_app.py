@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def test_help_names_every_option_and_its_variable(run: Run) -> None:
 def test_help_tells_the_defaults_that_hold(run: Run) -> None:
     words = " ".join(run("fetch", "--help")[1].split())
     settings = Settings()
+    assert "Fetch nothing but a metadata.json that is not there;" in words
     assert f"Connections at a time. [default: {settings.connections}]" in words
     assert f"made anew. [default: {settings.read_timeout:g}]" in words
     assert f"Events on stderr. [default: {settings.log_format}]" in words
@@ -176,6 +178,22 @@ def test_an_error_in_json_before_there_are_settings(run: Run) -> None:
     assert code == 2
     assert json.loads(out)["error"]["class"] == "ConfigurationError"
     assert json.loads(out)["root"] is None
+
+
+def test_a_report_that_finds_no_room_is_one_message(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nersemble_async", "status", "--format", "json"],
+            env={**os.environ, "NERSEMBLE_BENCHMARK_FOLDER": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert "Error: No space left on device\n" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 4
 
 
 def test_the_default_root_is_told(

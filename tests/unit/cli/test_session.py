@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,33 @@ def test_several_errors_are_all_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     assert "Error: one\nError: nvs/a: other\n" in err
     assert json.loads(out)["error"] == {"class": "CacheError", "reason": "one"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/x/a"), 1, "/x/a: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), 4, "No space left on device"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/x"), 4, "/x: Disk quota exceeded"),
+        (ExceptionGroup("one", [OSError("odd")]), 1, "odd"),
+    ],
+)
+def test_what_the_system_refuses_is_one_message(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    code: int,
+    told: str,
+) -> None:
+    assert leave(failing(error), tmp_path, OutputFormat.JSON) == code
+    out, err = capsys.readouterr()
+    assert err == f"data folder: {tmp_path}\nError: {told}\n"
+    assert json.loads(out)["exit_code"] == code
+
+
+def test_a_pipe_that_was_closed_is_left_to_typer(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError):
+        leave(failing(BrokenPipeError(errno.EPIPE, "Broken pipe")), tmp_path)
 
 
 def test_what_is_not_ours_is_not_swallowed(tmp_path: Path) -> None:

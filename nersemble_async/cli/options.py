@@ -245,6 +245,12 @@ class SelectionOptions:
     serials: list[str] | None
     pointcloud_frames: list[str] | None
 
+    @property
+    def chosen(self) -> bool:
+        """Whether anything was chosen, be it everything by name."""
+        every = (self.tasks, self.assets, self.participants, self.sequences, self.serials)
+        return any((*every, self.pointcloud_frames))
+
     def selection(self, *, all_pointcloud_frames: bool = False) -> "Selection":
         """What the options select.
 

@@ -13,8 +13,6 @@ from nersemble_async.fetch.progress import BytesReceived, ExitCode, FileStarted,
 
 if TYPE_CHECKING:
     from nersemble_async.cli.session import Session
-    from nersemble_async.fetch.fetcher import Fetcher
-    from nersemble_async.fetch.plan import FetchPlan
     from nersemble_async.fetch.progress import FetchEvent
 
 Repair = Annotated[
@@ -77,11 +75,14 @@ async def _verify(
 
     selection = selected.selection(all_pointcloud_frames=True)
     async with Fetcher(session.settings) as fetcher:
-        recorded = await run_blocking(make_limiter(), _recorded, session.settings.root)
-        known = await fetcher.plan(selection, offline=True)
-        plan = FetchPlan(tuple(file for file in known if file.path in recorded))
+        sizes_bytes = await run_blocking(make_limiter(), _recorded, session.settings.root)
+        plan = None  # every recorded file, also where the metadata.json is what is damaged
+        if selected.chosen:
+            known = await fetcher.plan(selection, offline=True)
+            plan = FetchPlan(tuple(file for file in known if file.path in sizes_bytes))
+            sizes_bytes = {file.path: sizes_bytes[file.path] for file in plan}
         progress = Progress("Hashing", Tally({_HASHED: ()}, time.monotonic))
-        follower = _Follower(progress, await _bytes_on_disk(fetcher, plan))
+        follower = _Follower(progress, sum(sizes_bytes.values()))
         async with session.output.following(progress):
             report = await fetcher.verify(plan, repair=repair, on_event=follower.take)
     root = session.settings.root
@@ -93,16 +94,11 @@ async def _verify(
 _HASHED = "recorded files"
 
 
-def _recorded(root: Path) -> set[str]:
-    """Paths of which there is a record; blocking."""
+def _recorded(root: Path) -> dict[str, int]:
+    """Path and size in bytes of what there is a record of; blocking."""
     from nersemble_async.cache.store import Store  # noqa: PLC0415 -- not for --help
 
-    return set(Store(root).records.all())
-
-
-async def _bytes_on_disk(fetcher: "Fetcher", plan: "FetchPlan") -> int:
-    status = await fetcher.status(plan)
-    return sum(asset.local_bytes for asset in status.assets)
+    return {path: record.size_bytes for path, record in Store(root).records.all().items()}
 
 
 class _Follower:

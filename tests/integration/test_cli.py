@@ -262,6 +262,19 @@ async def test_status_verify_repair_and_checksums(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_verify_finds_and_mends_damaged_metadata(tmp_path: Path) -> None:
+    async with served(tmp_path, pointclouds([2_000])) as place:
+        await place.fetch_json()
+        (place.root / "nvs/metadata.json").write_text("{", "utf-8")
+        found = await place.run("verify", "--format=json")
+        assert found.code == 5
+        states = {file["path"]: file["state"] for file in found.json["files"]}
+        assert states == {"nvs/metadata.json": "damaged", place.corpus.paths[0]: "ok"}
+        assert (await place.run("verify", "--repair", "--format=quiet")).code == 0
+        assert (await place.run("verify", "nvs", "--format=quiet")).code == 0
+
+
+@pytest.mark.asyncio
 async def test_a_contradiction_of_given_checksums_is_an_integrity_fault(tmp_path: Path) -> None:
     async with served(tmp_path, pointclouds([2_000] * 2)) as place:
         sums = tmp_path / "sums.txt"

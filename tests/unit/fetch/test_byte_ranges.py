@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES
@@ -27,6 +27,12 @@ def missing_parts(draw: st.DrawFn) -> list[ByteRange]:
     return present.missing(size)
 
 
+TORN = [ByteRange(5, 100 * MIB + 7), ByteRange(150 * MIB - 3, 400 * MIB + 1)]
+"""Gaps longer than any request, which begin and end inside of blocks."""
+
+
+@example(TORN, 2, 0)
+@example(TORN, 2, 2)
 @given(missing_parts(), CONNECTIONS, WAITING)
 def test_the_pieces_are_exactly_what_is_missing(
     missing: list[ByteRange], connections: int, waiting: int
@@ -40,6 +46,8 @@ def test_the_pieces_are_exactly_what_is_missing(
     assert sum(map(len, pieces)) == sum(map(len, missing))
 
 
+@example(TORN, 2, 0)
+@example(TORN, 2, 2)
 @given(missing_parts(), CONNECTIONS, WAITING)
 def test_cuts_lie_between_blocks(missing: list[ByteRange], connections: int, waiting: int) -> None:
     """Two requests never share a block, but where a gap begins or ends inside of one."""
@@ -49,6 +57,8 @@ def test_cuts_lie_between_blocks(missing: list[ByteRange], connections: int, wai
             assert edge % BLOCK_BYTES == 0 or edge in edges
 
 
+@example(TORN, 2, 0)
+@example(TORN, 2, 2)
 @given(missing_parts(), CONNECTIONS, WAITING)
 def test_pieces_are_neither_tiny_nor_huge(
     missing: list[ByteRange], connections: int, waiting: int

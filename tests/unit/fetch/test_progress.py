@@ -38,7 +38,7 @@ ROOT = CacheError("read-only")
 
 
 def failed(error: NersembleError) -> FileFinished:
-    return FileFinished("x", Outcome.FAILED, received_bytes=7, error=error)
+    return FileFinished("x", Outcome.FAILED, 5000, received_bytes=7, error=error)
 
 
 def test_an_empty_run_is_a_good_one() -> None:

@@ -28,6 +28,8 @@ root. Findings of a verification or validation are data, not exceptions.
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class NersembleError(Exception):
     """Base class of everything this package raises on purpose."""
@@ -39,6 +41,9 @@ class ConfigurationError(NersembleError):
 
 class MissingBenchmarkUrlError(ConfigurationError):
     """No base URL is configured."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()  # its message is its own: copies and other processes make it anew
 
     def __init__(self) -> None:
         super().__init__(

@@ -8,6 +8,7 @@ earlier wins.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nersemble_async.errors import ConfigurationError, MissingBenchmarkUrlError
 
+_MOST_BYTES = 2**63 - 1
 _UNIT_FACTORS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)(?:B?)(?:/s)?", re.IGNORECASE)
 
@@ -35,12 +37,15 @@ def parse_bytes(text: str) -> int:
     """
     match = _BYTES_PATTERN.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a size; write it like 50M, 1.5G or 512KiB")
+        raise ValueError("not a size; write it like 50M, 1.5G or 512KiB")
     number, unit, binary = match.groups()
     factor = _UNIT_FACTORS[unit.upper()]
     if binary and factor > 1:
         factor = 1024 ** list(_UNIT_FACTORS).index(unit.upper())
-    return int(float(number) * factor)
+    count = int(Decimal(number) * factor)
+    if count > _MOST_BYTES:
+        raise ValueError("more bytes than there are anywhere")
+    return count
 
 
 def _bytes_from_text(value: object) -> object:

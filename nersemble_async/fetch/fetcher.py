@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import aiofiles
 import anyio
 
-from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
-from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cache.store import LocalState, Store
 from nersemble_async.errors import (
     ConfigurationError,
     MetadataError,
     NersembleError,
-    SelectionError,
 )
 from nersemble_async.fetch.http import CLOSE_SECONDS, HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests, parse_checksums
 from nersemble_async.fetch.plan import (
-    ALL_POINTCLOUD_FRAMES,
     FetchPlan,
     PlannedFile,
     Selection,
     metadata_files,
-    metadata_from_spec,
     plan_fetch,
     plan_known_files,
 )
+from nersemble_async.fetch.planning import EVERYTHING, read_metadata, without
 from nersemble_async.fetch.progress import FetchEvent, FetchReport
 from nersemble_async.fetch.rate_limit import RateLimiter
 from nersemble_async.fetch.retry import RetryPolicy
@@ -114,22 +109,15 @@ class Fetcher:
             errors = {file.path: file.error for file in report.failures}
             failed = {file: error for file in wanted if (error := errors.get(file.path))}
         if failed:
-            selection = _without(selection, failed)
+            selection = without(selection, failed)
+        store, threads = self._opened()
         metadata = {
-            file.task: await self._metadata(file, offline=offline)
+            file.task: await read_metadata(store, threads, file, offline=offline)
             for file in wanted
             if file not in failed
         }
         # A file that could not be had stays in the plan: a run tries it again and reports it.
         return FetchPlan((*failed, *plan_fetch(selection, metadata)))
-
-    async def _metadata(self, file: PlannedFile, *, offline: bool) -> TaskMetadata:
-        task: Task = file.task
-        store, threads = self._opened()
-        target = store.target(file.path)
-        if offline and not await run_blocking(threads, target.exists):
-            return metadata_from_spec(task)
-        return parse_metadata(task, await run_blocking(threads, target.read_bytes), str(target))
 
     # ---- fetching -----------------------------------------------------------------------------
 
@@ -273,9 +261,9 @@ class Fetcher:
     async def _everything(self) -> FetchPlan:
         """The whole benchmark as far as it is known without a request."""
         try:
-            return await self.plan(_EVERYTHING, offline=True)
+            return await self.plan(EVERYTHING, offline=True)
         except MetadataError:  # damaged: `verify` is to find that out, not to fall over it
-            return plan_known_files(_EVERYTHING)
+            return plan_known_files(EVERYTHING)
 
     async def _context(self, emit: Emit) -> RunContext:
         store, threads = self._opened()
@@ -309,27 +297,5 @@ class Fetcher:
         return parse_checksums(text, str(path))
 
 
-def _without(selection: Selection, failed: Mapping[PlannedFile, NersembleError]) -> Selection:
-    """The selection less the tasks whose metadata.json failed.
-
-    Raises:
-        NersembleError: the first failure, where nothing else is selected.
-    """
-    lost = {file.task for file in failed}
-    remaining = tuple(task for task in selection.tasks if task not in lost)
-    try:
-        return replace(selection, tasks=remaining)
-    except SelectionError:
-        pass
-    raise next(iter(failed.values()))
-
-
 async def _ignore(event: FetchEvent) -> None:
     del event
-
-
-_EVERYTHING = Selection(
-    assets=tuple({asset.key: None for spec in BENCHMARKS.values() for asset in spec.assets}),
-    pointcloud_frames=ALL_POINTCLOUD_FRAMES,
-)
-"""The whole benchmark, optional assets included."""

@@ -82,7 +82,6 @@ def test_a_file_says_what_it_is(sources: list[Source]) -> None:
     assert bad == set()
 
 
-@pytest.mark.xfail(strict=True, reason="bug 28: fetch/http.py has 330 lines")
 def test_a_file_says_one_thing(sources: list[Source]) -> None:
     lines = {s.name: len(s.text.splitlines()) for s in sources}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}

@@ -62,8 +62,6 @@ def test_all_of_them_are_here() -> None:
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
 def test_it_survives_a_pickle_and_a_copy(error: NersembleError) -> None:
     """Loaders run in other processes; their errors come back pickled."""
-    if isinstance(error, MissingBenchmarkUrlError):
-        pytest.xfail("bug 27: its constructor takes no arguments")
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is type(error)
         assert (str(twin), vars(twin)) == (str(error), vars(error))

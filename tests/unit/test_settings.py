@@ -72,7 +72,6 @@ def test_parse_bytes_of_whole_numbers(
     assert parse_bytes(text.lower() if lower else text) == number * unit[1]
 
 
-@pytest.mark.xfail(strict=True, reason="bug 24: calculated with floats, and cut")
 @pytest.mark.parametrize(("text", "expected"), [("1.001K", 1001), ("9007199254740993", 2**53 + 1)])
 def test_parse_bytes_is_exact(text: str, expected: int) -> None:
     assert parse_bytes(text) == expected

@@ -90,7 +90,6 @@ def test_a_bad_value_is_refused_by_its_variable(
         "read_timeout",
         pytest.param(
             "max_rate",
-            marks=pytest.mark.xfail(strict=True, reason="bug 25: parse_bytes repeats what it got"),
         ),
         "retries",
         "log_format",
@@ -136,7 +135,6 @@ def test_settings_made_directly_keep_a_bad_url_out_of_their_error(url: Any) -> N
         assert "s3cr3t" not in shown
 
 
-@pytest.mark.xfail(strict=True, reason="bug 24: OverflowError")
 def test_a_number_beyond_all_numbers(env_file: Path) -> None:
     with pytest.raises(ConfigurationError):
         Settings.load(max_rate="9" * 400)

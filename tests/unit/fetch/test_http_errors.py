@@ -24,7 +24,7 @@ from nersemble_async.errors import (
     ServerUnreachableError,
     TransientFetchError,
 )
-from nersemble_async.fetch.http import _translate
+from nersemble_async.fetch.http.faults import translate
 from tests.support import faults
 from tests.support.faulty_server import (
     Ending,
@@ -167,7 +167,7 @@ RAISED: list[tuple[BaseException, type[FetchError]]] = [
     ("raised", "kind"), RAISED, ids=[type(raised).__name__ for raised, _ in RAISED]
 )
 def test_every_kind_of_error_is_translated(raised: BaseException, kind: type[FetchError]) -> None:
-    error = _translate(raised, PATH)
+    error = translate(raised, PATH)
     assert type(error) is kind
     assert error.path == PATH
     assert_silent(error, "secret")

@@ -113,7 +113,7 @@ def test_one_error_comes_out_as_itself(depth: int, kind: type[BaseException]) ->
 
 def test_several_stay_a_group() -> None:
     errors = ExceptionGroup("several", [KeyError("x"), ValueError("y")])
-    with pytest.raises(ExceptionGroup) as caught, single_leaf():
+    with pytest.RaisesGroup(KeyError, ValueError) as caught, single_leaf():
         raise grouped(errors, 2)
     assert caught.value is errors
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from anyio import to_thread
 
 from nersemble_async.cache.store import Store
 from nersemble_async.fetch.progress import BytesReceived, FetchEvent
@@ -74,7 +73,7 @@ async def test_cancelled_while_an_event_is_told(
     server: FaultyServer, tmp_path: Path, last_event: int
 ) -> None:
     told_bytes = await fetch_until(server.url, tmp_path, last_event)
-    here_bytes = await to_thread.run_sync(believed_bytes, tmp_path)
+    here_bytes = await anyio.to_thread.run_sync(believed_bytes, tmp_path)
     assert told_bytes <= here_bytes < len(BODY)
     run = await fetch(server.url, tmp_path, CORPUS.plan)
     assert run.problems == []

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 import pytest_asyncio
-from anyio import to_thread
 
 from nersemble_async.cache.extents import ByteRange
 from nersemble_async.cache.store import LocalState, Store
@@ -111,8 +111,8 @@ async def test_a_touched_file_is_known_again(fetched: Path) -> None:
     os.utime(fetched / SMALL)
     report, _ = await verify(fetched)
     assert of(report, SMALL).state is VerifyState.OK
-    store = await to_thread.run_sync(Store, fetched)
-    local = await to_thread.run_sync(store.look, SMALL)
+    store = await anyio.to_thread.run_sync(Store, fetched)
+    local = await anyio.to_thread.run_sync(store.look, SMALL)
     assert local.state is LocalState.COMPLETE, "the next fetch need not ask"
 
 
@@ -210,10 +210,10 @@ async def test_what_another_process_writes_does_not_stop_the_repair_of_the_rest(
 ) -> None:
     damage(fetched / LARGE, 0)
     damage(fetched / SMALL, 1500)
-    store = await to_thread.run_sync(Store, fetched)
-    part = await to_thread.run_sync(store.open_partial, LARGE)
+    store = await anyio.to_thread.run_sync(Store, fetched)
+    part = await anyio.to_thread.run_sync(store.open_partial, LARGE)
     mended = await repair(server, fetched)
-    await to_thread.run_sync(part.close)
+    await anyio.to_thread.run_sync(part.close)
     assert [type(error) for error in mended.unrepaired] == [CacheLockedError]
     assert mended.exit_code is ExitCode.INTEGRITY
     assert mended.repaired is not None
@@ -258,10 +258,10 @@ async def test_a_record_with_an_unknown_grade(server: FaultyServer, fetched: Pat
         with (store.state_folder / "records.jsonl").open("ab") as log:
             log.write(line(replace(known, grade="notarised")))
 
-    await to_thread.run_sync(rewrite)
+    await anyio.to_thread.run_sync(rewrite)
     report, _ = await verify(fetched)
     assert report.exit_code is ExitCode.OK
-    await to_thread.run_sync(rewrite)
+    await anyio.to_thread.run_sync(rewrite)
     run = await fetch(server.url, fetched, CORPUS.plan)
     assert run.problems == []
 

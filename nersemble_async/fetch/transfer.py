@@ -68,7 +68,10 @@ class FileTransfer:
             # It may have finished, and let go of the file, since the run began.
             store.records.refresh()
             now = store.look(self._file.path)
-            if now.state is LocalState.COMPLETE and now.record != self._found.record:
+            # A record may have been there before its file: the record comes first.
+            was_complete = self._found.state is LocalState.COMPLETE
+            is_news = not was_complete or now.record != self._found.record
+            if now.state is LocalState.COMPLETE and is_news:
                 part.reset()
                 part.close()
                 return part, now.record

@@ -49,17 +49,22 @@ class SyntheticScale:
 
     def frame_size(self, task: Task) -> tuple[int, int]:
         """Width, height in pixels of a task's images."""
-        if task == "nvs":
-            width, height = BENCHMARKS["nvs"].frame_size
-            return self.nvs_width, max(2, 2 * round(self.nvs_width * height / width / 2))
-        width = self.mono_width if task == "mono_flame_avatar" else self.svfr_width
-        return width, width
+        widths: dict[Task, int] = {
+            "nvs": self.nvs_width,
+            "mono_flame_avatar": self.mono_width,
+            "svfr": self.svfr_width,
+        }
+        full_width, full_height = BENCHMARKS[task].frame_size
+        width = widths[task]
+        # Even, as yuv420p asks.
+        return width, max(2, 2 * round(width * full_height / full_width / 2))
 
     def lengths(self, task: Task) -> Mapping[SequenceKey, int]:
         """Frames of each sequence of a task with videos, at this scale."""
         documented = documented_lengths(task)
         longest = max(documented.values(), default=1)
-        limit = self.nvs_frames if task == "nvs" else self.mono_frames
+        limits: dict[Task, int | None] = {"nvs": self.nvs_frames}
+        limit = limits.get(task, self.mono_frames)
         share = 1.0 if limit is None else limit / longest
         return {key: max(1, math.ceil(n * share)) for key, n in documented.items()}
 

@@ -54,6 +54,7 @@ class PartialFile:
         self._journal_descriptor: int | None = None
         self._lock = threading.Lock()
         self._hash_lock = threading.Lock()
+        self._write_lock = threading.Lock()
         self._published = False
         self._claims: list[JournalExtent] = []
         self.identity: RemoteIdentity | None = None
@@ -149,7 +150,9 @@ class PartialFile:
         if offset // BLOCK_BYTES != (offset + len(data) - 1) // BLOCK_BYTES:
             raise ValueError("a write must stay inside one block")
         extent = JournalExtent(offset, offset + len(data), block_checksum(data))
-        write_all(self._descriptor, offset, data)
+        # One at a time: the kernel lets only one write into a file, and others would spin for it.
+        with self._write_lock:
+            write_all(self._descriptor, offset, data)
         self._append_journal(extent)
         self._take_in(extent, data)
 

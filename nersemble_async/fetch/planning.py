@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import anyio
 
@@ -18,6 +19,8 @@ from nersemble_async.fetch.plan import (
     metadata_from_spec,
 )
 from nersemble_async.workers import run_blocking
+
+T = TypeVar("T")
 
 EVERYTHING = Selection(
     assets=tuple({asset.key: None for spec in BENCHMARKS.values() for asset in spec.assets}),
@@ -49,8 +52,22 @@ def without(selection: Selection, failed: Mapping[PlannedFile, NersembleError]) 
     """
     lost = {file.task for file in failed}
     remaining = tuple(task for task in selection.tasks if task not in lost)
+    specs = [BENCHMARKS[task] for task in remaining]
     try:
-        return replace(selection, tasks=remaining)
+        return replace(
+            selection,
+            tasks=remaining,
+            assets=_left(selection.assets, (a.key for spec in specs for a in spec.assets)),
+            participants=_left(selection.participants, (p for s in specs for p in s.participants)),
+            sequences=_left(selection.sequences, (n for s in specs for n in s.sequence_names)),
+            serials=_left(selection.serials, (n for s in specs for n in s.serials)),
+        )
     except SelectionError:
         pass
     raise next(iter(failed.values()))
+
+
+def _left(chosen: tuple[T, ...] | None, existing: Iterable[T]) -> tuple[T, ...] | None:
+    """Of what was chosen, what still exists; everything stays everything."""
+    there = set(existing)
+    return None if chosen is None else tuple(value for value in chosen if value in there)

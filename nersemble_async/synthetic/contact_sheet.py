@@ -15,7 +15,7 @@ from nersemble_async.errors import DecodeError, MetadataError
 from nersemble_async.formats.cameras import load_camera_calibration, project
 from nersemble_async.formats.image import read_png
 from nersemble_async.formats.pointcloud import read_pointcloud
-from nersemble_async.formats.video import DEFAULT_GOP, decode_frame, probe_video
+from nersemble_async.formats.video_reader import VideoReader
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -127,10 +127,8 @@ def _frame_loader(path: Path, share: float) -> Callable[[], RgbImage]:
     """The frame about that far, from 0 to 1, into the video."""
 
     def load() -> RgbImage:
-        n_frames = probe_video(path, count_packets=False).n_frames
-        index = min(n_frames - 1, int(share * n_frames))
-        # Long videos have a keyframe there: nothing before it needs to be decoded.
-        return decode_frame(path, index - index % DEFAULT_GOP if index > DEFAULT_GOP else index)
+        with VideoReader(path) as reader:
+            return reader.decode(min(reader.n_frames - 1, int(share * reader.n_frames))).to_rgb()
 
     return load
 

@@ -23,7 +23,7 @@ from nersemble_async.formats.cameras import save_camera_calibration
 from nersemble_async.formats.flame import save_flame_tracking
 from nersemble_async.formats.image import write_png
 from nersemble_async.formats.pointcloud import write_pointcloud
-from nersemble_async.formats.video import VideoEncoder
+from nersemble_async.formats.video_encoder import VideoEncoder
 from nersemble_async.synthetic.metadata_files import metadata_content
 from nersemble_async.synthetic.people import seeded
 from nersemble_async.synthetic.ray_marching import Camera

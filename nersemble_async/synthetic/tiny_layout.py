@@ -28,7 +28,7 @@ from nersemble_async.benchmark.spec import (
 from nersemble_async.formats.cameras import save_camera_calibration
 from nersemble_async.formats.image import write_png
 from nersemble_async.formats.pointcloud import Pointcloud, write_pointcloud
-from nersemble_async.formats.video import VideoEncoder
+from nersemble_async.formats.video_encoder import VideoEncoder
 from nersemble_async.synthetic.metadata_files import metadata_content
 from nersemble_async.synthetic.people import seeded
 from nersemble_async.synthetic.rig import VIEW_WIDTH_METRES, calibration_of, rig_cameras

@@ -12,10 +12,10 @@ from nersemble_async.formats.cameras import load_camera_calibration
 from nersemble_async.formats.flame import load_flame_tracking
 from nersemble_async.formats.image import read_png
 from nersemble_async.formats.pointcloud import read_pointcloud
-from nersemble_async.formats.video import decode_frame
 from nersemble_async.synthetic.dataset import synthesize
 from tests.support.official import official_python, run_official
 from tests.support.stand_in import TINY, tiny_stand_in
+from tests.support.videos import decode_frame
 
 READ_ALL = """
 from nersemble_benchmark.data.benchmark_data import (

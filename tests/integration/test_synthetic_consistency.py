@@ -14,9 +14,9 @@ from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.formats.cameras import load_camera_calibration, project
 from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud
-from nersemble_async.formats.video import decode_frame
 from nersemble_async.synthetic.dataset import synthesize
 from nersemble_async.synthetic.scale import SCALES
+from tests.support.videos import decode_frame
 
 NVS = BENCHMARKS["nvs"]
 SCALE = replace(SCALES["small"], nvs_frames=2, nvs_width=132, n_points=6000, crf=6)

@@ -41,6 +41,11 @@ FAMILIES: Mapping[str, Family] = {
     "ours_blocking": Family(
         "ours_blocking", "ours", _version_code("nersemble_async.formats.video", "nersemble-async")
     ),
+    "ours_flame": Family(
+        "ours_flame",
+        "ours",
+        _version_code("nersemble_async.formats.flame_provider", "nersemble-async"),
+    ),
     "official": Family(
         "official",
         "official",

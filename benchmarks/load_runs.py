@@ -56,7 +56,8 @@ class LoadBench:
     """A corpus, and a place to work in."""
 
     def __init__(self, corpus: LoadCorpus, work: Path) -> None:
-        self._corpus = corpus
+        self.corpus = corpus
+        """What the tools load."""
         self._work = work
         self._env = load_peers.environment(work / "home")
         (work / "home" / ".cache").mkdir(parents=True)
@@ -75,7 +76,7 @@ class LoadBench:
         Raises:
             RuntimeError: it fails.
         """
-        folder = self._corpus.root / "reference"
+        folder = self.corpus.root / "reference"
         folder.mkdir(exist_ok=True)
         kept, vertices = folder / f"{row.name}.json", folder / "vertices.npy"
         kind = row.name.partition("_")[0]
@@ -122,25 +123,25 @@ class LoadBench:
     def steps_of(self, row: LoadRow) -> list[int]:
         """The row's frame indices or timesteps; empty where the corpus has no such content."""
         if row.encoding is not None:
-            return self._corpus.pointcloud_timesteps(row.encoding) * _CLOUD_READS
-        if row.name == "flame" and not self._corpus.flame_folder.exists():
+            return self.corpus.pointcloud_timesteps(row.encoding) * _CLOUD_READS
+        if row.name == "flame" and not self.corpus.flame_folder.exists():
             return []
         return list(row.steps)
 
     def _job(self, row: LoadRow, tool: LoadTool, vertices: Path | None) -> Job:
         steps = self.steps_of(row)
         checked = steps[:1] if row.encoding is not None else list(row.checked)
-        serials = self._corpus.serials[: row.n_cameras] if row.key == MANY_CAMERAS else ()
+        serials = self.corpus.serials[: row.n_cameras] if row.key == MANY_CAMERAS else ()
         options = dict(tool.options)
         if vertices is not None:
             options["reference"] = str(vertices)
         return Job(
             work=tool.work,
-            root=str(self._corpus.root),
+            root=str(self.corpus.root),
             scratch=str(self._work / "scratch"),
             participant_id=row.key.participant_id,
             sequence_name=row.key.sequence_name,
-            serials=list(serials or self._corpus.serials[:1]),
+            serials=list(serials or self.corpus.serials[:1]),
             steps=steps[: tool.n_steps],
             checked=checked,
             options=options,

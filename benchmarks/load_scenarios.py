@@ -208,7 +208,7 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
             f"FLAME, {spec.n_tracked} frames of vertices",
             "tracking",
             (
-                LoadTool(OURS, "ours", "flame"),
+                LoadTool(OURS, "ours_flame", "vertices"),
                 LoadTool(OFFICIAL, "official_flame", "vertices"),
                 LoadTool("flame-model, batched", "official_flame", "vertices_batched"),
             ),

@@ -50,6 +50,12 @@ class Job:
         return f"{self._sequence}/pointclouds/frame_{timestep:05d}.pcd"
 
     @property
+    def flame_tracking(self) -> str:
+        """The path of the current version of the FLAME tracking."""
+        folder = f"{self.root}/mono_flame_avatar/{self.participant_id:03d}"
+        return f"{folder}/sequences/{self.sequence_name}/tracking/flame2023_tracking_v2.npz"
+
+    @property
     def _sequence(self) -> str:
         return f"{self.root}/nvs/{self.participant_id:03d}/sequences/{self.sequence_name}"
 

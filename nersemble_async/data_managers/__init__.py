@@ -1,0 +1,1 @@
+"""What users hold: a data manager for each benchmark, with the official toolkit's methods."""

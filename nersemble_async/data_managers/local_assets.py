@@ -1,0 +1,247 @@
+"""What one participant has on disk, read from there: the blocking core of all data managers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nersemble_async.benchmark.keys import ImageKey
+from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
+from nersemble_async.cache.store import STATE_FOLDER
+from nersemble_async.data_managers.participant_files import ParticipantFiles
+from nersemble_async.data_managers.reader_pool import DEFAULT_POOL_BYTES, ReaderPool
+from nersemble_async.data_managers.timeline import Timeline
+from nersemble_async.errors import DecodeError
+from nersemble_async.fetch.plan import PlannedFile
+from nersemble_async.formats.cameras import CameraCalibration, load_camera_calibration
+from nersemble_async.formats.decoded_frame import FrameArray
+from nersemble_async.formats.flame import FlameTracking, load_flame_tracking
+from nersemble_async.formats.frame_format import FrameFormat
+from nersemble_async.formats.image import read_png
+from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud
+from nersemble_async.formats.video_index import VideoIndex
+from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.video_source import VideoSource
+
+T = TypeVar("T")
+
+ALPHA_MAP = FrameFormat(channels="alpha")
+"""An alpha map as the official toolkit gives it: (H, W, 1) uint8."""
+
+
+def image_format(*, as_uint8: bool, scale: float | None = None) -> FrameFormat:
+    """An image as the official toolkit gives it, but float32 where it gives float64."""
+    return FrameFormat(scale=scale, dtype="uint8" if as_uint8 else "float32")
+
+
+class LocalAssets:
+    """Reads assets from a root folder; usable from all threads. Never asks a server.
+
+    Args:
+        files: whose, and where the root is.
+        pool_bytes: what open videos may hold between two calls; see `ReaderPool`.
+
+    Raises:
+        NotCachedError: from its methods; the file is not on disk, says how to fetch it.
+        SelectionError: from its methods; a timestep that does not exist.
+        DecodeError, MetadataError: from its methods; the file is broken.
+        OSError: from its methods; the file cannot be read.
+    """
+
+    def __init__(self, files: ParticipantFiles, *, pool_bytes: int = DEFAULT_POOL_BYTES) -> None:
+        self.files = files
+        self._pool = ReaderPool(pool_bytes, threads=min(4, os.cpu_count() or 1))
+        self._metadata: tuple[tuple[int, int], TaskMetadata] | None = None
+        self._timelines: dict[str, tuple[TaskMetadata, Timeline]] = {}
+
+    def close(self) -> None:
+        """Close the videos that are kept open; reading again opens them anew."""
+        self._pool.close()
+
+    # ---- what is there ------------------------------------------------------------------------
+
+    def is_there(self, file: PlannedFile) -> bool:
+        """Whether the file is on disk."""
+        return self.files.local_path(file).is_file()
+
+    def list_sequences(self) -> list[str]:
+        """Sequences that have a folder, train ones first.
+
+        Raises:
+            NotCachedError: there is no folder with sequences.
+        """
+        names = self.files.sequences
+        folders = {name: self._sequence_folder(name) for name in names}
+        found = [name for name, folder in folders.items() if folder.is_dir()]
+        if not found:
+            raise self.files.not_cached(self.files.calibration())
+        return found
+
+    def list_serials(self, sequence_name: str) -> list[str]:
+        """Cameras whose image video is on disk, in the official order.
+
+        Raises:
+            NotCachedError: there is none.
+        """
+        videos = self.files.videos("images", sequence_name)
+        found = [file.serial for file in videos if self.is_there(file) and file.serial]
+        if not found:
+            # Says so where the sequence does not exist or has no published videos.
+            missing = self.files.video("images", sequence_name, self.files.spec.train_serials[0])
+            raise self.files.not_cached(missing)
+        return found
+
+    def has_sequence(self, sequence_name: str) -> bool:
+        """Whether an image video of the sequence is on disk."""
+        return any(self.is_there(file) for file in self.files.videos("images", sequence_name))
+
+    def has_video(self, sequence_name: str, serial: str) -> bool:
+        """Whether the camera's image video is on disk."""
+        videos = self.files.videos("images", sequence_name)
+        return any(file.serial == serial and self.is_there(file) for file in videos)
+
+    def list_image_keys(self) -> list[ImageKey]:
+        """SVFR images that are on disk, sorted by folder name.
+
+        Raises:
+            NotCachedError: there is none.
+        """
+        keys = self.files.spec.image_keys[self.files.participant_id]
+        found = [key for key in keys if self.is_there(self.files.image(key))]
+        if not found:
+            raise self.files.not_cached(self.files.image(keys[0]))
+        return sorted(found, key=lambda key: key.folder_name)
+
+    def _sequence_folder(self, sequence_name: str) -> Path:
+        """``{participant}/sequences/{name}``."""
+        asset = next(a for a in self.files.spec.assets if "{seq_name" in a.template)
+        head = asset.path(self.files.participant_id, sequence_name, "0", 0).split("/")
+        task_folder = self.files.root / self.files.spec.task
+        return task_folder.joinpath(*head[: head.index(sequence_name) + 1])
+
+    # ---- timesteps ----------------------------------------------------------------------------
+
+    def read_metadata(self) -> TaskMetadata | None:
+        """The task's metadata.json, read again where it changed; None where it is not on disk."""
+        file = self.files.metadata()
+        if file is None:
+            return None
+        path = self.files.local_path(file)
+        try:
+            stat = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        identity = stat.st_size, stat.st_mtime_ns
+        if self._metadata is None or self._metadata[0] != identity:
+            content = parse_metadata(file.task, path.read_bytes(), str(path))
+            self._metadata = identity, content
+        return self._metadata[1]
+
+    def read_timeline(self, sequence_name: str, video: PlannedFile | None = None) -> Timeline:
+        """The sequence's timesteps: of metadata.json, else the frames of a video from 0 on.
+
+        Args:
+            sequence_name: whose.
+            video: whose frames are counted where metadata.json does not list the sequence; None:
+                of the first one on disk.
+
+        Raises:
+            NotCachedError: neither tells.
+        """
+        self.files.check_any_sequence(sequence_name)
+        metadata = self.read_metadata()
+        if metadata is not None:
+            known = self._timelines.get(sequence_name)
+            if known is not None and known[0] is metadata:
+                return known[1]
+            listed = metadata.timesteps(self.files.participant_id, sequence_name)
+            if listed:
+                timeline = Timeline(sequence_name, listed)
+                self._timelines[sequence_name] = metadata, timeline
+                return timeline
+        if video is None:
+            video = self.files.video("images", sequence_name, self.list_serials(sequence_name)[0])
+        return Timeline(sequence_name, range(self.read_index(video).n_frames))
+
+    def read_index(self, video: PlannedFile) -> VideoIndex:
+        """Where the video's frames lie; kept in memory."""
+        source = self.video_source(video)
+        return self.read(video, lambda _: self._pool.read_index(source))
+
+    # ---- videos -------------------------------------------------------------------------------
+
+    def video_source(self, video: PlannedFile) -> VideoSource:
+        """Where the video lies, and its index."""
+        flat_name = video.path.replace("/", "%2F") + ".npz"
+        index_path = self.files.root / STATE_FOLDER / "video_index" / flat_name
+        return VideoSource(self.files.local_path(video), index_path)
+
+    def read_frame(
+        self, video: PlannedFile, timestep: int, frame_format: FrameFormat
+    ) -> FrameArray:
+        """One frame of a video, by its timestep."""
+        frame_index = self.frame_index(video, timestep)
+        source = self.video_source(video)
+        frame = self.read(video, lambda _: self._pool.decode(source, frame_index))
+        return frame.to_array(frame_format)
+
+    def frame_index(self, video: PlannedFile, timestep: int) -> int:
+        """Where the timestep lies in the video.
+
+        Raises:
+            DecodeError: the video has fewer frames than metadata.json lists.
+        """
+        sequence_name = video.sequence_name or ""
+        frame_index = self.read_timeline(sequence_name, video).frame_index(timestep)
+        n_frames = self.read_index(video).n_frames
+        if frame_index >= n_frames:
+            path = str(self.files.local_path(video))
+            reason = f"the video has {n_frames} frames, fewer than metadata.json lists"
+            raise DecodeError(path, reason, frame=frame_index)
+        return frame_index
+
+    def read_frames(
+        self, video: PlannedFile, frame_format: FrameFormat, step: int = 1
+    ) -> Iterator[FrameArray]:
+        """Every ``step``-th frame of a video from the first on; the video is open meanwhile."""
+        path, index = self.files.local_path(video), self.read_index(video)
+        with VideoReader(path, index, threads=os.cpu_count() or 1) as reader:
+            for frame in reader.decode_range(step=step):
+                yield frame.to_array(frame_format)
+
+    # ---- other files --------------------------------------------------------------------------
+
+    def read(self, file: PlannedFile, function: Callable[[Path], T]) -> T:
+        """What ``function`` makes of the file's path."""
+        try:
+            return function(self.files.local_path(file))
+        except (FileNotFoundError, NotADirectoryError):
+            raise self.files.not_cached(file) from None
+
+    def read_camera_calibration(self) -> CameraCalibration:
+        """Poses and intrinsics of all cameras."""
+        return self.read(self.files.calibration(), load_camera_calibration)
+
+    def read_pointcloud(self, sequence_name: str, timestep: int) -> Pointcloud:
+        """The pointcloud of one timestep."""
+        return self.read(self.pointcloud_file(sequence_name, timestep), read_pointcloud)
+
+    def pointcloud_file(self, sequence_name: str, timestep: int) -> PlannedFile:
+        """Which file it is; the timestep is checked where metadata.json or a video tells."""
+        file = self.files.pointcloud(sequence_name, timestep)
+        if self.read_metadata() is not None or self.has_sequence(sequence_name):
+            self.read_timeline(sequence_name).frame_index(timestep)
+        return file
+
+    def read_flame_tracking(self, sequence_name: str, version: int) -> FlameTracking:
+        """The FLAME tracking of a sequence."""
+        return self.read(self.files.flame_tracking(sequence_name, version), load_flame_tracking)
+
+    def read_image(self, image_key: ImageKey) -> npt.NDArray[np.uint8]:
+        """An input image of the SVFR benchmark."""
+        return self.read(self.files.image(image_key), read_png)

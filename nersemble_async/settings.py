@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     max_rate: ByteCount | None = Field(default=None, gt=0)
     """Bytes per second over all connections; None is unlimited."""
 
+    cache_limit: ByteCount | None = Field(default=None, gt=0)
+    """Bytes of files that were fetched on demand, by loaders: beyond, the least recently used ones
+    go. Files that were fetched on purpose never go and do not count. None is unlimited."""
+
     retries: int = Field(default=6, ge=0, le=100)
     """Tries in a row without progress, after the first, before a file is given up."""
 

@@ -56,10 +56,19 @@ def open_locked(path: Path) -> int:
         CacheLockedError: another live process holds it.
         CacheError: the file system has no locks.
     """
+    return _open_with_lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def open_shared(path: Path) -> int:
+    """`open_locked` with a lock that others may hold too, as long as theirs is shared."""
+    return _open_with_lock(path, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def _open_with_lock(path: Path, operation: int) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path.name)
+            _flock(descriptor, operation, path.name)
             # Its last holder may have renamed or removed the file between our open and lock.
             if _is_at(descriptor, path):
                 return descriptor

@@ -7,17 +7,15 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-import aiofiles
 import anyio
 
+from nersemble_async.cache.eviction import TransientFiles
 from nersemble_async.cache.store import LocalState, Store
-from nersemble_async.errors import (
-    ConfigurationError,
-    MetadataError,
-    NersembleError,
-)
+from nersemble_async.errors import MetadataError, NersembleError
+from nersemble_async.fetch.connection_slots import ConnectionSlots, Priority
 from nersemble_async.fetch.http import CLOSE_SECONDS, HttpClient
-from nersemble_async.fetch.integrity import PublishedDigests, parse_checksums
+from nersemble_async.fetch.integrity import PublishedDigests
+from nersemble_async.fetch.on_demand import OnDemand, open_on_demand
 from nersemble_async.fetch.plan import (
     FetchPlan,
     PlannedFile,
@@ -28,6 +26,7 @@ from nersemble_async.fetch.plan import (
 )
 from nersemble_async.fetch.planning import EVERYTHING, read_metadata, without
 from nersemble_async.fetch.progress import FetchEvent, FetchReport
+from nersemble_async.fetch.published import read_checksums
 from nersemble_async.fetch.rate_limit import RateLimiter
 from nersemble_async.fetch.retry import RetryPolicy
 from nersemble_async.fetch.run_context import Emit, RunContext
@@ -64,6 +63,8 @@ class Fetcher:
         self._http = HttpClient(
             self.settings.benchmark_url, self.settings.connections, self.settings.read_timeout
         )
+        self._slots = ConnectionSlots(self.settings.connections)
+        self._rate = RateLimiter(self.settings.max_rate)
         self._threads: anyio.CapacityLimiter | None = None
         self._published = PublishedDigests()
 
@@ -186,6 +187,16 @@ class Fetcher:
                 finally:
                     group.cancel_scope.cancel()
 
+    @asynccontextmanager
+    async def open_on_demand(self) -> AsyncIterator[OnDemand]:
+        """For loaders: single files, fetched when they are needed, ahead of what `fetch` brings.
+
+        What is fetched so stays within `Settings.cache_limit`; see `OnDemand`.
+        """
+        run = await self._context(_ignore, Priority.LOADER)
+        async with open_on_demand(run, self.settings.cache_limit) as on_demand:
+            yield on_demand
+
     # ---- looking ------------------------------------------------------------------------------
 
     async def survey(
@@ -265,36 +276,25 @@ class Fetcher:
         except MetadataError:  # damaged: `verify` is to find that out, not to fall over it
             return plan_known_files(EVERYTHING)
 
-    async def _context(self, emit: Emit) -> RunContext:
+    async def _context(self, emit: Emit, priority: Priority = Priority.BACKGROUND) -> RunContext:
         store, threads = self._opened()
         settings = self.settings
-        self._published.give(await self._given_checksums())
+        self._published.give(await read_checksums(settings.checksums))
         await run_blocking(threads, store.records.refresh)
         return RunContext(
             store=store,
             http=self._http,
             threads=threads,
             finishing_threads=make_limiter(settings.connections),
-            slots=anyio.Semaphore(settings.connections),
+            slots=self._slots.of(priority),
             connections=settings.connections,
-            rate=RateLimiter(settings.max_rate),
+            rate=self._rate,
             policy=RetryPolicy(settings.retries, settings.retry_base_seconds),
             published=self._published,
             emit=emit,
+            transient=TransientFiles(store),
+            on_purpose=priority is Priority.BACKGROUND,
         )
-
-    async def _given_checksums(self) -> dict[str, str]:
-        path = self.settings.checksums
-        if path is None:
-            return {}
-        try:
-            async with aiofiles.open(path, encoding="utf-8") as file:
-                text = await file.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"the checksums file {path} cannot be read: {error}"
-            ) from error
-        return parse_checksums(text, str(path))
 
 
 async def _ignore(event: FetchEvent) -> None:

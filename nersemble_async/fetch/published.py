@@ -1,6 +1,10 @@
-"""The server's own list of digests, ``{task}/SHA256SUMS``, where there is one."""
+"""Lists of digests: the user's, and the server's own, ``{task}/SHA256SUMS``, where there is one."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+import aiofiles
 
 from nersemble_async.errors import (
     AccessDeniedError,
@@ -17,6 +21,22 @@ from nersemble_async.log import get_logger
 _MAX_LIST_BYTES = 16 << 20
 
 log = get_logger(__name__)
+
+
+async def read_checksums(path: Path | None) -> dict[str, str]:
+    """The user's list of digests by path; empty where none is given.
+
+    Raises:
+        ConfigurationError: it cannot be read or used.
+    """
+    if path is None:
+        return {}
+    try:
+        async with aiofiles.open(path, encoding="utf-8") as file:
+            text = await file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the checksums file {path} cannot be read: {error}") from error
+    return parse_checksums(text, str(path))
 
 
 async def load_published(run: RunContext, task: str) -> None:

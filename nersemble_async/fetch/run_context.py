@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, TypeVarTuple
@@ -11,7 +11,9 @@ import anyio
 
 from nersemble_async.cache.block_checksums import BLOCK_BYTES
 from nersemble_async.cache.disk import disk_error
+from nersemble_async.cache.eviction import TransientFiles
 from nersemble_async.cache.store import Store
+from nersemble_async.fetch.connection_slots import PrioritySlots
 from nersemble_async.fetch.http import HttpClient
 from nersemble_async.fetch.integrity import PublishedDigests
 from nersemble_async.fetch.progress import FetchEvent
@@ -36,13 +38,16 @@ class RunContext:
     """For blocking work on bytes that arrive."""
     finishing_threads: anyio.CapacityLimiter
     """For the last steps of a file: an fsync may take seconds, and must not hold up the rest."""
-    slots: anyio.Semaphore
-    """One for each connection; whoever talks to the server holds one."""
+    slots: PrioritySlots
+    """One for each connection of the `Fetcher`; whoever talks to the server holds one."""
     connections: int
     rate: RateLimiter
     policy: RetryPolicy
     published: PublishedDigests
     emit: Emit
+    transient: TransientFiles
+    on_purpose: bool = True
+    """The user asked for these files: they are to be kept. False: a loader did."""
     unbegun_files: int = 0
     """Files of the plan that nobody has begun."""
     received_bytes: int = 0
@@ -52,8 +57,18 @@ class RunContext:
 
     @property
     def waiting(self) -> int:
-        """How many requests could be made at once if there were connections for them."""
-        return self.unbegun_files + self.slots.statistics().tasks_waiting
+        """How many requests could be made at once if there were connections for them.
+
+        None, where a loader shares them: the fewer are waiting, the shorter requests are cut, and
+        the sooner a loader's gets its connection.
+        """
+        shared = self.slots.shared
+        return 0 if shared.has_loaders else self.unbegun_files + shared.tasks_waiting
+
+    def keep(self, paths: Iterable[str]) -> None:
+        """These were asked for, so they are not evicted, unless it was a loader. Blocking."""
+        if self.on_purpose:
+            self.transient.keep(paths)
 
     async def on_disk(
         self,

@@ -72,6 +72,7 @@ class FileTransfer:
             was_complete = self._found.state is LocalState.COMPLETE
             is_news = not was_complete or now.record != self._found.record
             if now.state is LocalState.COMPLETE and is_news:
+                self._run.keep((self._file.path,))
                 part.reset()
                 part.close()
                 return part, now.record
@@ -116,9 +117,13 @@ class FileTransfer:
             await run.on_disk(file.path, part.hash_rest)
         published = await run.published.sha256_of(file, self._repr_sha256)
         slow = run.finishing_threads
-        return await run.on_disk(
-            file.path, conclude, run.store, file, part, published, limiter=slow
-        )
+        return await run.on_disk(file.path, self._finish, part, published, limiter=slow)
+
+    def _finish(self, part: PartialFile, published_sha256: str | None) -> FileRecord:
+        record = conclude(self._run.store, self._file, part, published_sha256)
+        # After its name stands: a loader that asks for it now either sees that or is seen here.
+        self._run.keep((self._file.path,))
+        return record
 
     async def _receive(self, part: PartialFile) -> None:
         """All bytes of one representation are in the part file afterwards."""

@@ -70,6 +70,8 @@ def test_a_bad_url_is_refused_and_not_repeated(
         ("read_timeout", "inf"),
         ("max_rate", "0"),
         ("max_rate", "fast"),
+        ("cache_limit", "0"),
+        ("cache_limit", "all"),
         ("retries", "-1"),
         ("retry_base_seconds", "-1"),
         ("log_format", "xml"),

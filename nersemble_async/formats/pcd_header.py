@@ -19,7 +19,11 @@ _MAX_POINTS = 1 << 32
 _KEYWORDS = ("VERSION", "FIELDS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT", "POINTS")
 _ENCODINGS = ("ascii", "binary", "binary_compressed")
 _SIZES_BYTES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
+_PADDING = "_"
 _MIB = 1 << 20
+
+LZF_MAX_RATIO = 88
+"""What LZF can gain at most: three bytes that refer back to 264."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,37 +97,61 @@ def check_pointcloud(path: Path) -> PcdHeader:
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        header = read_pcd_header(file, path)
-        file_bytes = file.seek(0, 2)
-        file.seek(header.header_bytes)
-        data_bytes = file_bytes - header.header_bytes
-        if header.encoding == "ascii":
-            n_lines = _count_lines(file)
-            if n_lines != header.n_points:
-                raise DecodeError(
-                    str(path), f"{header.n_points} points promised, {n_lines} lines of them there"
-                )
-            return header
-        expected_bytes = header.n_points * header.point_bytes
-        if header.encoding == "binary_compressed":
-            lengths = file.read(8)
-            if len(lengths) < struct.calcsize("<II"):
-                raise DecodeError(str(path), "the compressed data has no lengths")
-            compressed_bytes, uncompressed_bytes = struct.unpack("<II", lengths)
-            if uncompressed_bytes != expected_bytes:
-                raise DecodeError(
-                    str(path),
-                    f"{header.n_points} points are {expected_bytes} bytes, "
-                    f"the compressed data holds {uncompressed_bytes}",
-                )
-            expected_bytes = len(lengths) + compressed_bytes
-        if data_bytes != expected_bytes:
+        return read_checked_header(file, path)
+
+
+def read_checked_header(file: BinaryIO, path: Path) -> PcdHeader:
+    """What `check_pointcloud` checks, of an open file that is left at the first byte of data.
+
+    Afterwards the file is long enough for what its header promises: memory for that many points
+    may be taken.
+    """
+    header = read_pcd_header(file, path)
+    file_bytes = file.seek(0, 2)
+    file.seek(header.header_bytes)
+    if header.encoding == "ascii":
+        _check_lines(file, path, header)
+    else:
+        expected_bytes = header.header_bytes + _promised_bytes(file, path, header)
+        if file_bytes != expected_bytes:
             raise DecodeError(
                 str(path),
-                f"header and points are {header.header_bytes + expected_bytes} bytes, "
-                f"the file has {file_bytes}",
+                f"header and points are {expected_bytes} bytes, the file has {file_bytes}",
             )
+    file.seek(header.header_bytes)
     return header
+
+
+def _check_lines(file: BinaryIO, path: Path, header: PcdHeader) -> None:
+    n_lines = _count_lines(file)
+    if n_lines != header.n_points:
+        raise DecodeError(
+            str(path), f"{header.n_points} points promised, {n_lines} lines of them there"
+        )
+
+
+def _promised_bytes(file: BinaryIO, path: Path, header: PcdHeader) -> int:
+    """How long the data is, by the header and, where it is compressed, the lengths before it."""
+    points_bytes = header.n_points * header.point_bytes
+    if header.encoding == "binary":
+        return points_bytes
+    lengths = file.read(8)
+    if len(lengths) < struct.calcsize("<II"):
+        raise DecodeError(str(path), "the compressed data has no lengths")
+    compressed_bytes: int
+    uncompressed_bytes: int
+    compressed_bytes, uncompressed_bytes = struct.unpack("<II", lengths)
+    if uncompressed_bytes != points_bytes:
+        raise DecodeError(
+            str(path),
+            f"{header.n_points} points are {points_bytes} bytes, "
+            f"the compressed data holds {uncompressed_bytes}",
+        )
+    if uncompressed_bytes > LZF_MAX_RATIO * compressed_bytes:
+        raise DecodeError(
+            str(path), f"{compressed_bytes} compressed bytes cannot hold {uncompressed_bytes}"
+        )
+    return len(lengths) + compressed_bytes
 
 
 def _header_from_lines(lines: dict[str, list[str]], header_bytes: int) -> PcdHeader:
@@ -138,7 +166,8 @@ def _header_from_lines(lines: dict[str, list[str]], header_bytes: int) -> PcdHea
     for name, kind, size_bytes, count in zip(names, kinds, sizes_bytes, counts, strict=True):
         if size_bytes not in _SIZES_BYTES.get(kind, ()) or count < 1:
             raise ValueError(f"field {name[:20]!r} has no such type")
-    if len(set(names)) != len(names) or not {"x", "y", "z"} <= set(names):
+    read_names = [name for name in names if name != _PADDING]  # PCL pads with many of them
+    if len(set(read_names)) != len(read_names) or not {"x", "y", "z"} <= set(names):
         raise ValueError("the fields must be distinct and hold x, y and z")
     n_points, width, height = (_number_in(lines, k) for k in ("POINTS", "WIDTH", "HEIGHT"))
     if width * height != n_points:

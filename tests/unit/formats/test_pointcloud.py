@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nersemble_async.errors import DecodeError
+from nersemble_async.errors import DecodeError, SelectionError
 from nersemble_async.formats.pcd_header import check_pointcloud
 from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud, write_pointcloud
 
@@ -65,6 +67,37 @@ def test_repr_shows_shapes_and_no_numbers() -> None:
     assert repr(_pointcloud(2)) == (
         "Pointcloud(points=float32 (2, 3), colors=float32 (2, 3), normals=float32 (2, 3))"
     )
+
+
+def test_each_of_the_256_levels_is_open3ds_double_rounded() -> None:
+    levels = np.arange(256)
+    assert np.array_equal(
+        levels.astype(np.uint8).astype(np.float32) / np.float32(255),
+        (levels / 255.0).astype(np.float32),
+    )
+
+
+def test_an_unknown_field_is_told_with_the_known(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.pcd"
+    write_pointcloud(path, _pointcloud(1))
+    with pytest.raises(SelectionError, match=r"points, colors, normals, not \('colours',\)"):
+        read_pointcloud(path, fields=("colours",))  # type: ignore[arg-type]  # the error is the point
+
+
+@pytest.mark.parametrize("missing", ["colors", "normals"])
+def test_what_is_missing_stays_missing(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "cloud.pcd"
+    written = replace(_pointcloud(4), **{missing: np.empty((0, 3), np.float32)})
+    write_pointcloud(path, written)
+    read = read_pointcloud(path)
+    for name in ("points", "colors", "normals"):
+        assert np.array_equal(getattr(read, name), getattr(written, name))
+
+
+def test_without_open3d_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open3d", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"pip install 'nersemble-async\[open3d\]'"):
+        _pointcloud(1).to_open3d()
 
 
 def test_arrays_of_different_lengths_are_not_written(tmp_path: Path) -> None:

@@ -76,12 +76,13 @@ class OnDemand:
             FetchError: it could not be had; the same for everybody who waits for it.
             CacheError: the root cannot be written to, or there is no room within the limit.
         """
+        turn = next(self._turns)
         pin = self._run.transient.pin(file.path)
         arrived = False
         try:
             found = await self._hold(file.path, pin)
             if not _is_here(found):
-                await self._request(file, found)
+                await self._request(turn, file, found)
             arrived = True
             yield self._run.store.target(file.path)
         finally:
@@ -128,9 +129,8 @@ class OnDemand:
 
     # ---- who waits for what -------------------------------------------------------------------
 
-    async def _request(self, file: PlannedFile, found: LocalFile) -> None:
+    async def _request(self, turn: int, file: PlannedFile, found: LocalFile) -> None:
         """Return when the file, which is pinned, stands under its final name."""
-        turn = next(self._turns)
         while True:
             request = self._requests.get(file.path)
             if request is None:

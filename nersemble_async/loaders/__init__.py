@@ -1,0 +1,1 @@
+"""Arrays as bounded async streams: pointclouds read ahead; a file a stream."""

@@ -43,5 +43,7 @@ def plan_packets(index: VideoIndex, frame_indices: IntArray) -> Iterator[PacketR
     for first, last in pairwise([0, *cuts.tolist(), len(frame_indices)]):
         run = np.arange(starts[first:last].min(), packets[first:last].max() + 1)
         needed = ~index.is_disposable[run]
+        # Frames shown before the first keyframe refer to what lies before it and was not decoded.
+        needed &= index.pts[run] >= index.pts[run[0]]
         needed[packets[first:last] - run[0]] = True
         yield PacketRun(run[needed], frame_indices[first:last])

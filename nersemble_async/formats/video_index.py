@@ -33,8 +33,10 @@ _COLUMNS = {
     "is_disposable": np.bool_,
 }
 _LENGTH_BYTES = 4
-_CODED_SLICES = (1, 5)
-"""Types of the NAL units that hold a picture: of a usual frame, and of a keyframe."""
+_PLAIN_SLICE, _IDR_SLICE = 1, 5
+"""Types of NAL units with a picture: a usual one, and one that decoding begins at."""
+_CODECS = ("h264", "hevc", "vp9", "av1")
+"""Codecs whose decoders begin at any keyframe with the same bits. MPEG-4 Part 2 does not: seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -129,6 +131,10 @@ def build_video_index(path: Path) -> VideoIndex:
     with open_video(path) as (container, stream):
         stat = path.stat()
         context = stream.codec_context
+        if context.name not in _CODECS and context.codec.canonical_name not in _CODECS:
+            raise DecodeError(
+                str(path), f"a video of codec {context.name}; known are {', '.join(_CODECS)}"
+            )
         packets = list(video_packets(path, container, stream))
         header_n_frames = stream.frames
         info = VideoInfo(
@@ -141,7 +147,7 @@ def build_video_index(path: Path) -> VideoIndex:
             codec=context.name,
             pixel_format=context.pix_fmt or "unknown",
         )
-        disposable = _find_disposable(path, packets, info.codec)
+        is_keyframe, is_disposable = _look_into(path, packets, info.codec)
         try:
             return VideoIndex(
                 info=info,
@@ -158,8 +164,8 @@ def build_video_index(path: Path) -> VideoIndex:
                 sizes=np.array([p.size_bytes for p in packets], np.int64),
                 pts=np.array([p.pts for p in packets], np.int64),
                 is_shown=np.array([p.is_shown for p in packets], np.bool_),
-                is_keyframe=np.array([p.is_keyframe for p in packets], np.bool_),
-                is_disposable=disposable,
+                is_keyframe=is_keyframe,
+                is_disposable=is_disposable,
             )
         except ValueError as error:
             raise DecodeError(str(path), f"the video is damaged: {error}") from None
@@ -193,32 +199,39 @@ def open_video_index(path: Path, index_path: Path | None) -> VideoIndex:
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
-def _find_disposable(path: Path, packets: list[VideoPacket], codec: str) -> npt.NDArray[np.bool_]:
-    """Which packets of an H.264 video no other refers to; none of another codec's."""
-    found = np.zeros(len(packets), np.bool_)
-    if codec != "h264":
-        return found
-    with path.open("rb", buffering=0) as file:
-        for position, packet in enumerate(packets):
-            found[position] = not packet.is_keyframe and _is_disposable(
-                os.pread(file.fileno(), packet.size_bytes, packet.offset)
-            )
-    return found
+def _look_into(
+    path: Path, packets: list[VideoPacket], codec: str
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which packets decoding can begin at, and which no other refers to.
+
+    Of H.264 the packets themselves say it. A container's keyframe may there be a mere recovery
+    point (open groups of pictures), whose first commands speak of pictures before it: only IDR
+    pictures begin cleanly. Of other codecs the container is believed and nothing is left out.
+    """
+    is_keyframe = np.array([packet.is_keyframe for packet in packets], np.bool_)
+    is_disposable = np.zeros(len(packets), np.bool_)
+    if codec == "h264":
+        with path.open("rb", buffering=0) as file:
+            for position, packet in enumerate(packets):
+                data = os.pread(file.fileno(), packet.size_bytes, packet.offset)
+                slices = _slice_headers(data)
+                is_disposable[position] = bool(slices) and not any(h >> 5 & 3 for h in slices)
+                is_keyframe[position] &= not slices or any(h & 31 == _IDR_SLICE for h in slices)
+    return is_keyframe, is_disposable
 
 
-def _is_disposable(data: bytes) -> bool:
-    """Whether every slice of the packet says that nothing refers to it."""
-    position, n_slices = 0, 0
+def _slice_headers(data: bytes) -> list[int]:
+    """The first byte of each unit of a packet that holds a part of the picture.
+
+    Empty where the units do not fill the packet: they then have another length field.
+    """
+    position, headers = 0, []
     while position + _LENGTH_BYTES < len(data):
-        unit_bytes = int.from_bytes(data[position : position + _LENGTH_BYTES], "big")
         header = data[position + _LENGTH_BYTES]
-        if header & 31 in _CODED_SLICES:
-            n_slices += 1
-            if header >> 5 & 3:
-                return False
-        position += _LENGTH_BYTES + unit_bytes
-    # Units of another length field than x264's do not end where the packet ends.
-    return n_slices > 0 and position == len(data)
+        if header & 31 in (_PLAIN_SLICE, _IDR_SLICE):
+            headers.append(header)
+        position += _LENGTH_BYTES + int.from_bytes(data[position : position + _LENGTH_BYTES], "big")
+    return headers if position == len(data) else []
 
 
 def _save(index: VideoIndex, index_path: Path) -> None:
@@ -247,7 +260,8 @@ def _save(index: VideoIndex, index_path: Path) -> None:
 
 
 def _load(index_path: Path) -> VideoIndex:
-    with np.load(index_path, allow_pickle=False) as archive:
+    # NumPy leaves a file that it cannot read open, were it to open it itself.
+    with index_path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         header: dict[str, Any] = json.loads(archive["header"].tobytes())
         if header["version"] != _VERSION:
             raise ValueError("of another version")

@@ -75,8 +75,9 @@ class VideoReader:
         decoder.color_primaries, decoder.color_trc = index.color_tags[2:]
         decoder.thread_count = threads
         decoder.thread_type = "FRAME"
-        # Without it damaged frames are patched from their neighbours and pass for whole.
-        decoder.options = {"err_detect": "explode"}
+        if index.info.codec == "h264":
+            # Else damaged frames are patched from their neighbours and pass for whole.
+            decoder.options = {"err_detect": "explode"}
         return decoder
 
     def __enter__(self) -> Self:

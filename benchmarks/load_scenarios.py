@@ -144,7 +144,8 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
             (
                 LoadTool(OURS, "ours", "random"),
                 LoadTool("ours, no index", "ours", "random", {"fresh": True}, n_steps=1),
-                LoadTool("ours, blocking", "ours_blocking", "random", {"threads": 1}),
+                LoadTool("ours, blocking", "ours_blocking", "random", {"threads": 0}),
+                LoadTool("ours, blocking x1", "ours_blocking", "random", {"threads": 1}),
                 LoadTool(OFFICIAL, "official", "random"),
                 *(
                     LoadTool(f"torchcodec, {mode}{name}", "torchcodec", "random", options)

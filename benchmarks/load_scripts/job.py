@@ -98,7 +98,9 @@ class Meter:
         self._early_peak = 0
 
     def __enter__(self) -> Self:
-        self.figures["idle_rss_bytes"] = _status_bytes("VmRSS")
+        # Only the first time: later ones would count what the work itself holds.
+        if "idle_rss_bytes" not in self.figures:
+            self.figures["idle_rss_bytes"] = _status_bytes("VmRSS")
         self._started = time.perf_counter()
         return self
 

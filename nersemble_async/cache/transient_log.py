@@ -161,6 +161,8 @@ class TransientLog:
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             fields = json.loads(line)
             path = fields["path"]
+            if not isinstance(path, str):
+                return
             if fields.get("removed"):
                 self._take(path, None)
             elif type(fields["size_bytes"]) is int and fields["size_bytes"] >= 0 and _is_safe(path):
@@ -187,7 +189,7 @@ class TransientLog:
         """Only the newest line of each path, in the same order; the lock goes over with it."""
         fresh = self._path.with_name(self._path.name + ".new")
         head = _new_head()
-        with fresh.open("wb") as out:
+        with fresh.open("w+b") as out:
             out.write(head)
             for path, size_bytes in self._sizes.items():
                 out.write(_line({"path": path, "size_bytes": size_bytes}))

@@ -12,6 +12,7 @@ from nersemble_async.cli.arguments import ArgumentError, expand_arguments, refus
 from nersemble_async.cli.checksums import checksums
 from nersemble_async.cli.demo import demo
 from nersemble_async.cli.fetch import fetch
+from nersemble_async.cli.info import info
 from nersemble_async.cli.output import print_error
 from nersemble_async.cli.secrecy import SCRUBBER, guard_output
 from nersemble_async.cli.status import status
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # errors on one line, which can be searched for
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fetch, verify, status, checksums, synthesize, demo):
+for command in (fetch, verify, status, checksums, info, synthesize, demo):
     app.command()(command)
 
 

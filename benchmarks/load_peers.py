@@ -36,16 +36,18 @@ def _version_code(module: str, distribution: str) -> str:
     )
 
 
+def _ours(part: str, module: str | None = None) -> Family:
+    """A part of ours with a script of its own."""
+    code = _version_code(module or f"nersemble_async.{part}", "nersemble-async")
+    return Family(f"ours_{part}", "ours", code)
+
+
 FAMILIES: Mapping[str, Family] = {
     "ours": Family("ours", "ours", _version_code("nersemble_async", "nersemble-async")),
-    "ours_blocking": Family(
-        "ours_blocking", "ours", _version_code("nersemble_async.formats.video", "nersemble-async")
-    ),
-    "ours_flame": Family(
-        "ours_flame",
-        "ours",
-        _version_code("nersemble_async.formats.flame_provider", "nersemble-async"),
-    ),
+    "ours_sync": _ours("sync"),
+    "ours_loaders": _ours("loaders", "nersemble_async.loaders.frame_cache"),
+    "ours_blocking": _ours("blocking", "nersemble_async.formats.video_reader"),
+    "ours_flame": _ours("flame", "nersemble_async.formats.flame_provider"),
     "official": Family(
         "official",
         "official",

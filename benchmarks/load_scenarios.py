@@ -144,6 +144,7 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
             (
                 LoadTool(OURS, "ours", "random"),
                 LoadTool("ours, no index", "ours", "random", {"fresh": True}, n_steps=1),
+                LoadTool("ours, sync", "ours_sync", "random"),
                 LoadTool("ours, blocking", "ours_blocking", "random", {"threads": 0}),
                 LoadTool("ours, blocking x1", "ours_blocking", "random", {"threads": 1}),
                 LoadTool(OFFICIAL, "official", "random"),
@@ -175,8 +176,8 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
             "random frame, frames cached on disk",
             "frame",
             (
-                LoadTool("ours, compressed", "ours", "frame_cache", {"encoding": "compressed"}),
-                LoadTool("ours, raw", "ours", "frame_cache", {"encoding": "raw"}),
+                LoadTool("ours, compressed", "ours_loaders", "frame_cache", {"mode": "compressed"}),
+                LoadTool("ours, raw", "ours_loaders", "frame_cache", {"mode": "raw"}),
                 LoadTool("RGB memmap", "limits", "memmap", {"shape": [height, width, 3]}),
             ),
             (
@@ -193,11 +194,13 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
             "frame",
             (
                 LoadTool(OURS, "ours", "shuffled"),
+                LoadTool("ours, loader", "ours_loaders", "shuffled"),
                 LoadTool("ours, sequential", "ours", "sequential_all"),
+                LoadTool("ours, sequential, blocking", "ours_loaders", "sequential"),
                 LoadTool("official, random", "official", "random", n_steps=4),
                 LoadTool("ffmpeg null, in turn", "limits", "null", {"how": "in turn"}),
             ),
-            (NoSlower(OURS, ("ours, sequential",), 1.2),),
+            (NoSlower(OURS, ("ours, sequential", "ours, sequential, blocking"), 1.2),),
             n_cameras=spec.n_cameras,
             steps=(*scattered[:4], *(i for i in range(spec.n_frames) if i not in scattered[:4])),
             checked=(scattered[0], scattered[1]),

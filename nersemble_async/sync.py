@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, overload
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.layout import Task
 from nersemble_async.benchmark.mono_flame_avatar import FLAME_TRACKING_CURRENT_VERSION
-from nersemble_async.data_managers.local_assets import ALPHA_MAP, LocalAssets, image_format
+from nersemble_async.data_managers.local_assets import LocalAssets, image_format
 from nersemble_async.data_managers.official_paths import (
     MonoFlameAvatarPaths,
     NVSPaths,
@@ -33,9 +33,14 @@ from nersemble_async.data_managers.official_paths import (
 from nersemble_async.data_managers.participant_files import ParticipantFiles, root_folder
 from nersemble_async.formats.cameras import CameraCalibration
 from nersemble_async.formats.flame import FlameTracking
+from nersemble_async.formats.flame_provider import FlameProvider
+
+if TYPE_CHECKING:
+    from nersemble_async.loaders.frame_cache import FrameCache
 
 __all__ = [
     "CameraCalibration",
+    "FlameProvider",
     "FlameTracking",
     "ImageKey",
     "MonoFlameAvatarDataManager",
@@ -77,9 +82,15 @@ class _VideoDataManager(_Closing, VideoPaths):
 
     _task: Task
 
-    def __init__(self, benchmark_folder: str | Path | None, participant_id: int) -> None:
+    def __init__(
+        self,
+        benchmark_folder: str | Path | None,
+        participant_id: int,
+        *,
+        frame_cache: FrameCache | None = None,
+    ) -> None:
         self._files = ParticipantFiles(root_folder(benchmark_folder), self._task, participant_id)
-        self._assets = LocalAssets(self._files)
+        self._assets = LocalAssets(self._files, frame_cache=frame_cache)
 
     # ---- what is on disk ----------------------------------------------------------------------
 
@@ -127,7 +138,7 @@ class _VideoDataManager(_Closing, VideoPaths):
     def load_alpha_map(self, sequence_name: str, serial: str, timestep: int) -> Uint8Image:
         """(H, W, 1) uint8; 255 is foreground."""
         video = self._files.video("alpha_maps", sequence_name, serial)
-        return self._assets.read_frame(video, timestep, ALPHA_MAP)  # type: ignore[return-value]
+        return self._assets.read_alpha_map(video, timestep)
 
     def load_all_images(
         self,
@@ -165,6 +176,7 @@ class NVSDataManager(_VideoDataManager, NVSPaths):
     Args:
         benchmark_folder: the root; None: as `Settings` say.
         participant_id: such as 388.
+        frame_cache: where single frames are looked for first, and kept; not closed here.
 
     Raises:
         SelectionError: there is no such participant.

@@ -1,1 +1,16 @@
-"""What users hold: a data manager for each benchmark, with the official toolkit's methods."""
+"""What users hold: a data manager for each benchmark, with the official toolkit's methods.
+
+- `video_managers`, `svfr_manager`: the managers for an event loop; `nersemble_async.sync` has
+  those for code without one
+- `asset_access`: threads and fetching on demand, for the former
+- `local_assets`: the blocking core of both; `reader_pool`: videos that it keeps open
+- `participant_files`, `timeline`, `official_paths`: which files, timesteps and paths; pure
+- `overview`: what is on disk of a sequence
+"""
+
+from __future__ import annotations
+
+from nersemble_async.data_managers.svfr_manager import SVFRDataManager
+from nersemble_async.data_managers.video_managers import MonoFlameAvatarDataManager, NVSDataManager
+
+__all__ = ["MonoFlameAvatarDataManager", "NVSDataManager", "SVFRDataManager"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from nersemble_async.data_managers.timeline import Timeline
 from nersemble_async.errors import DecodeError
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.formats.cameras import CameraCalibration, load_camera_calibration
-from nersemble_async.formats.decoded_frame import FrameArray
+from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
 from nersemble_async.formats.flame import FlameTracking, load_flame_tracking
 from nersemble_async.formats.frame_format import FrameFormat
 from nersemble_async.formats.image import read_png
@@ -28,7 +28,13 @@ from nersemble_async.formats.video_index import VideoIndex
 from nersemble_async.formats.video_reader import VideoReader
 from nersemble_async.formats.video_source import VideoSource
 
+if TYPE_CHECKING:
+    from nersemble_async.loaders.frame_cache import FrameCache
+
 T = TypeVar("T")
+
+_POOL_THREADS = 2
+"""Of a decoder that is kept open: more of them take more memory for as long."""
 
 ALPHA_MAP = FrameFormat(channels="alpha")
 """An alpha map as the official toolkit gives it: (H, W, 1) uint8."""
@@ -44,6 +50,7 @@ class LocalAssets:
 
     Args:
         files: whose, and where the root is.
+        frame_cache: where single frames are looked for first, and kept; not closed here.
         pool_bytes: what open videos may hold between two calls; see `ReaderPool`.
 
     Raises:
@@ -53,9 +60,16 @@ class LocalAssets:
         OSError: from its methods; the file cannot be read.
     """
 
-    def __init__(self, files: ParticipantFiles, *, pool_bytes: int = DEFAULT_POOL_BYTES) -> None:
+    def __init__(
+        self,
+        files: ParticipantFiles,
+        *,
+        frame_cache: FrameCache | None = None,
+        pool_bytes: int = DEFAULT_POOL_BYTES,
+    ) -> None:
         self.files = files
-        self._pool = ReaderPool(pool_bytes, threads=min(4, os.cpu_count() or 1))
+        self._frame_cache = frame_cache
+        self._pool = ReaderPool(pool_bytes, threads=min(_POOL_THREADS, os.cpu_count() or 1))
         self._metadata: tuple[tuple[int, int], TaskMetadata] | None = None
         self._timelines: dict[str, tuple[TaskMetadata, Timeline]] = {}
 
@@ -111,11 +125,11 @@ class LocalAssets:
         Raises:
             NotCachedError: there is none.
         """
-        keys = self.files.spec.image_keys[self.files.participant_id]
+        keys = self.files.list_image_keys()
         found = [key for key in keys if self.is_there(self.files.image(key))]
         if not found:
             raise self.files.not_cached(self.files.image(keys[0]))
-        return sorted(found, key=lambda key: key.folder_name)
+        return found
 
     def _sequence_folder(self, sequence_name: str) -> Path:
         """``{participant}/sequences/{name}``."""
@@ -127,7 +141,7 @@ class LocalAssets:
     # ---- timesteps ----------------------------------------------------------------------------
 
     def read_metadata(self) -> TaskMetadata | None:
-        """The task's metadata.json, read again where it changed; None where it is not on disk."""
+        """The task's metadata.json, read again where it changed; None where it never was there."""
         file = self.files.metadata()
         if file is None:
             return None
@@ -135,7 +149,8 @@ class LocalAssets:
         try:
             stat = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            # What was fetched on demand may be evicted; what it said stays true.
+            return None if self._metadata is None else self._metadata[1]
         identity = stat.st_size, stat.st_mtime_ns
         if self._metadata is None or self._metadata[0] != identity:
             content = parse_metadata(file.task, path.read_bytes(), str(path))
@@ -186,9 +201,18 @@ class LocalAssets:
     ) -> FrameArray:
         """One frame of a video, by its timestep."""
         frame_index = self.frame_index(video, timestep)
-        source = self.video_source(video)
-        frame = self.read(video, lambda _: self._pool.decode(source, frame_index))
+        frame = self.read(video, lambda _: self._decode(video, frame_index))
         return frame.to_array(frame_format)
+
+    def read_alpha_map(self, video: PlannedFile, timestep: int) -> npt.NDArray[np.uint8]:
+        """(H, W, 1) uint8; arguments as of `read_frame`."""
+        return self.read_frame(video, timestep, ALPHA_MAP).astype(np.uint8, copy=False)
+
+    def _decode(self, video: PlannedFile, frame_index: int) -> DecodedFrame:
+        source = self.video_source(video)
+        if self._frame_cache is not None:
+            return self._frame_cache.get(source, video.path, frame_index)
+        return self._pool.decode(source, frame_index)
 
     def frame_index(self, video: PlannedFile, timestep: int) -> int:
         """Where the timestep lies in the video.
@@ -229,14 +253,18 @@ class LocalAssets:
 
     def read_pointcloud(self, sequence_name: str, timestep: int) -> Pointcloud:
         """The pointcloud of one timestep."""
-        return self.read(self.pointcloud_file(sequence_name, timestep), read_pointcloud)
-
-    def pointcloud_file(self, sequence_name: str, timestep: int) -> PlannedFile:
-        """Which file it is; the timestep is checked where metadata.json or a video tells."""
         file = self.files.pointcloud(sequence_name, timestep)
+        self.check_timestep(sequence_name, timestep)
+        return self.read(file, read_pointcloud)
+
+    def check_timestep(self, sequence_name: str, timestep: int) -> None:
+        """Whether the sequence has it, where metadata.json or a video on disk tells.
+
+        Raises:
+            SelectionError: it has not.
+        """
         if self.read_metadata() is not None or self.has_sequence(sequence_name):
             self.read_timeline(sequence_name).frame_index(timestep)
-        return file
 
     def read_flame_tracking(self, sequence_name: str, version: int) -> FlameTracking:
         """The FLAME tracking of a sequence."""

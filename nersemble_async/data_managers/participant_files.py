@@ -69,6 +69,11 @@ class ParticipantFiles:
             return []
         return [self._file(asset_key, sequence_name, s) for s in self.spec.train_serials]
 
+    def serials_of(self, asset_key: str, sequence_name: str) -> list[str]:
+        """The cameras whose ``images`` or ``alpha_maps`` are published, in the official order."""
+        self._check_sequence(asset_key, sequence_name)
+        return list(self.spec.train_serials)
+
     def pointcloud(self, sequence_name: str, timestep: int) -> PlannedFile:
         """Of one timestep; whether the sequence has it, its `Timeline` says."""
         self._check_sequence("pointclouds", sequence_name)
@@ -105,6 +110,11 @@ class ParticipantFiles:
             serial=serial,
             timestep=timestep,
         )
+
+    def list_image_keys(self) -> list[ImageKey]:
+        """Every image of the SVFR benchmark, sorted by its folder's name."""
+        keys = self.spec.image_keys[self.participant_id]
+        return sorted(keys, key=lambda key: key.folder_name)
 
     # ---- what exists --------------------------------------------------------------------------
 

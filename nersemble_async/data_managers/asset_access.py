@@ -1,0 +1,163 @@
+"""`LocalAssets` for an event loop: blocking work in threads, missing files fetched on demand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
+
+import anyio
+from anyio.lowlevel import RunVar
+
+from nersemble_async.data_managers.local_assets import LocalAssets
+from nersemble_async.data_managers.participant_files import ParticipantFiles, root_folder
+from nersemble_async.data_managers.timeline import Timeline
+from nersemble_async.errors import ConfigurationError, NotCachedError
+from nersemble_async.fetch.plan import PlannedFile
+from nersemble_async.workers import make_limiter, run_blocking
+
+if TYPE_CHECKING:
+    from nersemble_async.benchmark.layout import Task
+    from nersemble_async.fetch.fetcher import Fetcher
+    from nersemble_async.fetch.on_demand import OnDemand
+    from nersemble_async.loaders.frame_cache import FrameCache
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+_LIMITERS: RunVar[anyio.CapacityLimiter] = RunVar("nersemble_async.data_managers")
+"""One of each event loop: however many loads are awaited at once, so many threads work."""
+
+
+class AssetAccess:
+    """What an async manager stands on; without a fetcher it has nothing to close but open videos.
+
+    Args:
+        benchmark_folder: the root; None: the fetcher's, else as the settings say (which reads the
+            .env file).
+        task: which benchmark.
+        participant_id: whose assets.
+        fetcher: brings what is not on disk, while `AssetAccess` is entered.
+        frame_cache: where single frames are looked for first.
+
+    Raises:
+        SelectionError: there is no such participant.
+        ConfigurationError: the fetcher's root is another folder.
+    """
+
+    def __init__(
+        self,
+        benchmark_folder: str | Path | None,
+        task: Task,
+        participant_id: int,
+        *,
+        fetcher: Fetcher | None,
+        frame_cache: FrameCache | None,
+    ) -> None:
+        if benchmark_folder is None and fetcher is not None:
+            benchmark_folder = fetcher.settings.root
+        self.files = ParticipantFiles(root_folder(benchmark_folder), task, participant_id)
+        self.assets = LocalAssets(self.files, frame_cache=frame_cache)
+        self._fetcher = fetcher
+        self._on_demand: OnDemand | None = None
+        self._stack = AsyncExitStack()
+        self._has_metadata = False
+        if fetcher is not None and self.files.root != fetcher.settings.root:
+            raise ConfigurationError(
+                f"the fetcher fetches into {fetcher.settings.root}, but assets are to be loaded "
+                f"from {self.files.root}; give both the same folder, or None for the fetcher's"
+            )
+
+    async def __aenter__(self) -> Self:
+        if self._fetcher is not None:
+            self._on_demand = await self._stack.enter_async_context(self._fetcher.open_on_demand())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._on_demand = None
+        try:
+            await self._stack.__aexit__(kind, error, traceback)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.run(self.assets.close)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether what is not on disk is fetched."""
+        return self._fetcher is not None
+
+    async def run(self, function: Callable[[*Args], T], *args: *Args) -> T:
+        """Call a blocking function in a thread."""
+        return await run_blocking(self.limiter, function, *args)
+
+    @property
+    def limiter(self) -> anyio.CapacityLimiter:
+        """Of the threads of this event loop."""
+        try:
+            return _LIMITERS.get()
+        except LookupError:
+            limiter = make_limiter()
+            _LIMITERS.set(limiter)
+            return limiter
+
+    # ---- files --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open_file(self, file: PlannedFile) -> AsyncIterator[Path]:
+        """The file's path, fetched first where there is a fetcher; within, nobody evicts it.
+
+        Raises:
+            NotCachedError: nothing fetches it, and within the context it was found missing.
+            FetchError, CacheError: it cannot be fetched.
+            ConfigurationError: there is a fetcher, but nobody entered the manager.
+        """
+        if self._fetcher is not None and self._on_demand is None:
+            raise ConfigurationError(
+                "a data manager with a fetcher is used within `async with manager:`"
+            )
+        try:
+            if self._on_demand is None:
+                yield self.files.local_path(file)
+            else:
+                async with self._on_demand.open_file(file) as path:
+                    yield path
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if isinstance(error, NotCachedError):
+                raise
+            raise self.files.not_cached(file) from None
+
+    @asynccontextmanager
+    async def open_files(self, files: Iterable[PlannedFile]) -> AsyncIterator[None]:
+        """`open_file` of each, one after another; all are held until the context is left."""
+        async with AsyncExitStack() as stack:
+            for file in files:
+                await stack.enter_async_context(self.open_file(file))
+            yield
+
+    async def load(self, file: PlannedFile, function: Callable[[*Args], T], *args: *Args) -> T:
+        """What a blocking function makes of the file (and of the task's metadata.json)."""
+        await self.have_metadata()
+        async with self.open_file(file):
+            return await self.run(function, *args)
+
+    async def have_metadata(self) -> None:
+        """Fetch the task's metadata.json once, where it is missing and there is a fetcher."""
+        file = self.files.metadata()
+        if self._fetcher is None or self._has_metadata or file is None:
+            return
+        async with self.open_file(file):
+            await self.run(self.assets.read_metadata)  # it stays in memory
+        self._has_metadata = True
+
+    async def timeline(self, sequence_name: str) -> Timeline:
+        """The sequence's timesteps; see `LocalAssets.read_timeline`."""
+        self.files.check_any_sequence(sequence_name)
+        await self.have_metadata()
+        return await self.run(self.assets.read_timeline, sequence_name)

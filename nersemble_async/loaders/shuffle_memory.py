@@ -21,7 +21,7 @@ _MOST_REFERENCES = 16
 _IN_HAND_FRAMES = 3
 """Being decoded, being given out, and one that waits for its order."""
 _SHARE_OF_DECODERS = 1 / 3
-_LINE_BYTES, _ROWS = 64, 32
+_LINE_BYTES, _ROWS = 128, 32
 """FFmpeg pads planes to these."""
 
 

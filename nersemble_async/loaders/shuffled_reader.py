@@ -124,6 +124,8 @@ class ShuffledReader:
             OSError: a file cannot be read.
             ValueError: the reader is closed, or the part has no such position.
         """
+        if self._is_closed:
+            raise ValueError("the reader is closed")
         if not self._position <= position < len(self):
             raise ValueError(f"no position {position} here: {self._position} to {len(self) - 1}")
         with self._work:

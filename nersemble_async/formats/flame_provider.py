@@ -43,7 +43,7 @@ class FlameProvider:
         *,
         model: FlameModel | None = None,
     ) -> None:
-        """Blocks for some 0.1 s where it has to read the model; the latest two stay in memory.
+        """Blocks for 0.1 to 0.2 s where it has to read the model; the latest two, 50 MB each, stay.
 
         Args:
             tracking: of one sequence.

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nersemble_async.errors import DecodeError
+from nersemble_async.formats import flame_pickle
 from nersemble_async.formats.flame_pickle import read_pickled_arrays
 from nersemble_async.formats.pickle_machine import take_apart
 from tests.support.flame import Ch, Select, dumps_like_python_2, pretend_chumpy
@@ -286,6 +287,18 @@ def test_duplicate_entries_of_a_sparse_matrix_add_up(path: Path) -> None:
     lists = pickle.dumps(state, 2)[2:-1]
     path.write_bytes(_member(_global("scipy.sparse.csr", "csr_matrix") + b")\x81" + lists + b"b"))
     assert_reads(path, {"a": np.array([[0.0, 0.0], [0.0, 3.0]])})
+
+
+def test_a_file_of_unreasonable_size_is_not_taken_apart(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(pickle.dumps(ARRAYS))
+    size_bytes = path.stat().st_size
+    monkeypatch.setattr(flame_pickle, "_MAX_FILE_BYTES", size_bytes)
+    assert_reads(path, ARRAYS)
+    monkeypatch.setattr(flame_pickle, "_MAX_FILE_BYTES", size_bytes - 1)
+    with pytest.raises(DecodeError, match=f"more than {size_bytes - 1} bytes"):
+        read_pickled_arrays(path, ARRAYS)
 
 
 def test_what_is_missing_is_named(path: Path) -> None:

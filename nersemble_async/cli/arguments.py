@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 LIST_OPTIONS = frozenset(
-    {"--assets", "--participant", "--sequence", "--serial", "--pointcloud-frames"}
+    {"--assets", "--participant", "--sequence", "--serial", "--pointcloud-frames", "--timestep"}
 )
 """Options that take one or more values."""
 

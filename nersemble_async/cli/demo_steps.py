@@ -241,12 +241,10 @@ async def verify(demo: Demo) -> None:
 
 async def draw_contact_sheet(demo: Demo) -> None:
     """A picture of what was fetched."""
-    from nersemble_async.synthetic.contact_sheet import (  # noqa: PLC0415 -- numpy and av
-        write_contact_sheet,
-    )
+    from nersemble_async.preview.root_sheet import write_root_sheet  # noqa: PLC0415 -- numpy, av
 
     sheet = demo.out / "contact_sheet.png"
-    await run_blocking(make_limiter(), write_contact_sheet, demo.root, sheet)
+    await run_blocking(make_limiter(), write_root_sheet, demo.root, sheet)
     demo.say(str(sheet))
     demo.summary += [("contact sheet", str(sheet)), ("data folder", str(demo.root))]
 

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nersemble_async.benchmark.layout import TASKS
 from nersemble_async.cli import options
 from nersemble_async.cli.output import OutputFormat, Table
 from nersemble_async.cli.report import document_head
+from nersemble_async.cli.sequence_target import parse_target
 from nersemble_async.cli.wording import Line, bytes_in_words
-from nersemble_async.errors import ConfigurationError
 from nersemble_async.fetch.progress import ExitCode
 
 if TYPE_CHECKING:
@@ -88,16 +87,13 @@ def _in_words(value: object) -> str:
 
 
 async def _tell_sequences(session: "Session", target: str) -> ExitCode:
-    from nersemble_async.data_managers.local_assets import LocalAssets  # noqa: PLC0415 -- numpy
-    from nersemble_async.data_managers.overview import overview_of_sequence  # noqa: PLC0415
-    from nersemble_async.data_managers.participant_files import ParticipantFiles  # noqa: PLC0415
+    from nersemble_async.data_managers.overview import overview_of_sequence  # noqa: PLC0415 -- av
     from nersemble_async.workers import make_limiter, run_blocking  # noqa: PLC0415
 
-    task, participant_id, sequence_name = _parse(target)
-    files = ParticipantFiles(session.settings.root, task, participant_id)  # type: ignore[arg-type]  # checked
-    assets = LocalAssets(files)
+    place = parse_target(target)
+    assets = place.assets(session.settings.root)
     limiter = make_limiter()
-    names = files.sequences if sequence_name is None else (sequence_name,)
+    names = (place.sequence_name,) if place.sequence_name else assets.files.sequences
     found: dict[str, list[AssetOverview]] = {}
     for name in names:
         found[name] = await run_blocking(limiter, overview_of_sequence, assets, name)
@@ -105,20 +101,14 @@ async def _tell_sequences(session: "Session", target: str) -> ExitCode:
     head = document_head("info", session.settings.root, ExitCode.OK)
     sequences = {name: [_document(row) for row in rows] for name, rows in found.items()}
     session.output.document(
-        {**head, "task": task, "participant_id": participant_id, "sequences": sequences}
+        {
+            **head,
+            "task": place.task,
+            "participant_id": place.participant_id,
+            "sequences": sequences,
+        }
     )
     return ExitCode.OK
-
-
-def _parse(target: str) -> tuple[str, int, str | None]:
-    parts = target.strip("/").split("/")
-    well_formed = len(parts) in (2, 3) and parts[0] in TASKS and parts[1].isdecimal()
-    if not well_formed:
-        raise ConfigurationError(
-            f"there is no file {target}; a sequence is written TASK/PARTICIPANT[/SEQUENCE], such "
-            f"as nvs/388/GLASSES (tasks: {', '.join(TASKS)})"
-        )
-    return parts[0], int(parts[1]), parts[2] if len(parts) > 2 else None  # noqa: PLR2004
 
 
 def _table(found: "Mapping[str, list[AssetOverview]]") -> Table:

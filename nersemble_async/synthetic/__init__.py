@@ -4,6 +4,5 @@
 - `scene`: a person moving, from `people` (who), `motion` (how), `anatomy`, `ellipsoids` and
   `head_shape` (geometry), `head_texture`, `face_texture` and `canvas` (paint), `lighting`
 - `renderer`, `point_sampler`, over `ray_marching`: pictures and pointclouds; `rig`: the cameras
-- `contact_sheet`: one picture of what a root holds, stand-in or real
 - `server`: serves a folder on loopback
 """

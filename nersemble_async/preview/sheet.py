@@ -1,0 +1,89 @@
+"""Rows of labelled tiles in one PNG, by Pillow; a tile that cannot be had says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from nersemble_async.errors import CacheError, DecodeError, MetadataError
+
+RgbImage = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8."""
+
+TILE_HEIGHT = 176
+"""Pixels of a tile's picture where nothing else is asked for."""
+_LABEL_HEIGHT = 14
+_GAP = 6
+_PAPER, _INK, _FAINT = (250, 249, 246), (40, 40, 44), (120, 120, 126)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A picture and what stands under it."""
+
+    label: str
+    load: Callable[[], RgbImage]
+    """Called when the tile is drawn; a DecodeError, CacheError, MetadataError or OSError of it
+    leaves an empty tile that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Tiles from left to right under a title."""
+
+    title: str
+    tiles: Sequence[Tile]
+
+
+def write_sheet(out_png: Path, rows: Sequence[Row], tile_height: int = TILE_HEIGHT) -> bool:
+    """Draw the rows that have tiles, one below the other.
+
+    Returns:
+        Whether there was anything to draw; ``out_png`` is not written otherwise.
+    """
+    strips = [_draw_row(row, tile_height) for row in rows if row.tiles]
+    if not strips:
+        return False
+    width = max(strip.width for strip in strips) + 2 * _GAP
+    sheet = Image.new("RGB", (width, sum(s.height + _GAP for s in strips) + _GAP), _PAPER)
+    top = _GAP
+    for strip in strips:
+        sheet.paste(strip, (_GAP, top))
+        top += strip.height + _GAP
+    out_png.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out_png, format="PNG")
+    return True
+
+
+def _draw_row(row: Row, tile_height: int) -> Image.Image:
+    pictures = [_draw_tile(tile, tile_height) for tile in row.tiles]
+    width = sum(p.width + _GAP for p in pictures) - _GAP
+    strip = Image.new("RGB", (width, _LABEL_HEIGHT + pictures[0].height), _PAPER)
+    ImageDraw.Draw(strip).text((0, 0), row.title, fill=_INK)
+    left = 0
+    for picture in pictures:
+        strip.paste(picture, (left, _LABEL_HEIGHT))
+        left += picture.width + _GAP
+    return strip
+
+
+def _draw_tile(tile: Tile, tile_height: int) -> Image.Image:
+    try:
+        picture = Image.fromarray(tile.load())
+    except (DecodeError, CacheError, MetadataError, OSError) as error:
+        told = "not on disk" if isinstance(error, FileNotFoundError) else "does not decode"
+        picture = Image.new("RGB", (tile_height, tile_height), (228, 220, 214))
+        ImageDraw.Draw(picture).text((8, tile_height // 2), told, fill=_INK)
+    width = max(1, round(picture.width * tile_height / picture.height))
+    shrinking = picture.height > tile_height
+    resampling = Image.Resampling.LANCZOS if shrinking else Image.Resampling.BICUBIC
+    picture = picture.resize((width, tile_height), resampling)
+    labelled = Image.new("RGB", (width, tile_height + _LABEL_HEIGHT), _PAPER)
+    labelled.paste(picture, (0, 0))
+    ImageDraw.Draw(labelled).text((1, tile_height + 1), tile.label, fill=_FAINT)
+    return labelled

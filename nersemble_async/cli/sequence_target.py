@@ -48,6 +48,6 @@ def parse_target(text: str) -> SequenceTarget:
         if task == known and participant.isdecimal() and "/" not in sequence_name:
             return SequenceTarget(known, int(participant), sequence_name or None)
     raise ConfigurationError(
-        f"{text!r} is not TASK/PARTICIPANT/SEQUENCE, such as nvs/388/GLASSES "
-        f"(tasks: {', '.join(TASKS)})"
+        f"there is no file or sequence {text}; a sequence is written TASK/PARTICIPANT/SEQUENCE, "
+        f"such as nvs/388/GLASSES (tasks: {', '.join(TASKS)})"
     )

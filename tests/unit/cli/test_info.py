@@ -108,11 +108,11 @@ def test_what_is_missing_and_what_is_broken(run: Run, stand_in: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("target", "code", "told"),
     [
-        ("nowhere.mp4", 2, "there is no file nowhere.mp4"),
+        ("nowhere.mp4", 2, "there is no file or sequence nowhere.mp4"),
         ("nvs", 2, "such as nvs/388/GLASSES"),
         ("nvs/388/GLASSE", 2, "did you mean GLASSES?"),
         ("nvs/389", 2, "unknown participant 389"),
-        ("nvs/388/GLASSES/more", 2, "TASK/PARTICIPANT[/SEQUENCE]"),
+        ("nvs/388/GLASSES/more", 2, "TASK/PARTICIPANT/SEQUENCE"),
     ],
 )
 def test_wrong_targets(run: Run, tmp_path: Path, target: str, code: int, told: str) -> None:

@@ -65,7 +65,7 @@ def test_what_is_asked_for(run: Run, tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (("nvs/388",), "names no sequence"),
-        (("nvs",), "not TASK/PARTICIPANT/SEQUENCE"),
+        (("nvs",), "written TASK/PARTICIPANT/SEQUENCE"),
         (("nvs/388/GLASSES", "--overlay", "mesh"), "it is auto, pointcloud, flame, none"),
         (("nvs/388/GLASSES", "--serial", "1"), "unknown serial"),
         (("nvs/388/GLASSES", "--timestep", "3"), "no timestep 3"),

@@ -89,6 +89,28 @@ class TransientFiles:
             if size is not None:
                 self._log.put(path, size)
 
+    def needs_no_room(self, path: str, size_bytes: int) -> bool:
+        """Whether so much is reserved for a file already, or it has come meanwhile."""
+        self._log.refresh()
+        counted = self._log.get(path)
+        return (counted is not None and counted >= size_bytes) or self._store.target(path).exists()
+
+    def resize(self, path: str, size_bytes: int, limit_bytes: int | None) -> Room:
+        """`reserve` for a file whose size is known now, before a byte of it is written.
+
+        Where that is more than there is room for, it has nothing reserved any more: whoever waits
+        holds nothing that another one waits for.
+        """
+        self._log.refresh()
+        if self._log.get(path) in (None, size_bytes):
+            return Room.RESERVED
+        room = self.reserve(path, size_bytes, limit_bytes)
+        if room is Room.FULL:
+            with self._log.locked():
+                if self._log.get(path) is not None:
+                    self._log.put(path, 0)
+        return room
+
     def reserve(self, path: str, size_bytes: int, limit_bytes: int | None) -> Room:
         """Count ``size_bytes`` for a file that is about to be fetched, evicting for it.
 
@@ -123,9 +145,8 @@ class TransientFiles:
 
         To be called when the caller's own pin is gone, where it may have failed.
         """
-        counted = self._log.get(path)
-        local = self._store.look(path)
-        if counted is None or counted == local.local_bytes:
+        self._log.refresh()
+        if self._log.get(path) in (None, self._store.look(path).local_bytes):
             return
         with self._log.locked():
             local = self._store.look(path)

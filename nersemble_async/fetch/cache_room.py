@@ -75,41 +75,57 @@ class CacheRoom:
         Raises:
             CacheError: it can never fit, or everything is in use and nobody lets go.
         """
+        if await self._needs_none(path, size_bytes):
+            return
         bisect.insort(self._waiting, turn)
         try:
-            since = anyio.current_time()
-            while True:
-                changed = self._changed
-                if self._waiting[0] == turn:
-                    room = await self._ask(path, size_bytes)
-                    if room is Room.RESERVED:
-                        return
-                    if room is Room.EVICTED:
-                        continue
-                if self._running or self._waiting[0] != turn:
-                    since = anyio.current_time()
-                elif anyio.current_time() - since >= self.wait_seconds:
-                    raise CacheError(
-                        f"{path}: the limit for files that are fetched on demand, "
-                        f"{self._limit_bytes:,} bytes, is full of files in use; close some of "
-                        "them, or raise cache_limit (NERSEMBLE_CACHE_LIMIT)"
-                    )
-                with anyio.move_on_after(_POLL_SECONDS):
-                    await changed.wait()
-                    since = anyio.current_time()
+            await self._wait_for_room(turn, path, size_bytes)
         finally:
             self._waiting.remove(turn)
             self.changed()
+
+    async def _wait_for_room(self, turn: int, path: str, size_bytes: int) -> None:
+        since = anyio.current_time()
+        while True:
+            changed = self._changed
+            if self._waiting[0] == turn:
+                room = await self._ask(path, size_bytes)
+                if room is Room.RESERVED:
+                    return
+                if room is Room.EVICTED:
+                    continue
+            if self._running or self._waiting[0] != turn:
+                since = anyio.current_time()
+            elif anyio.current_time() - since >= self.wait_seconds:
+                raise CacheError(
+                    f"{path}: the limit for files that are fetched on demand, "
+                    f"{self._limit_bytes:,} bytes, is full of files in use; close some of "
+                    "them, or raise cache_limit (NERSEMBLE_CACHE_LIMIT)"
+                )
+            with anyio.move_on_after(_POLL_SECONDS):
+                await changed.wait()
+                since = anyio.current_time()
+                continue
+            # Another process may have fetched just this file, and cannot evict it: it is pinned
+            # here. Not in turn, since those before it may wait for it to be used.
+            if await self._needs_none(path, size_bytes):
+                return
+
+    async def _needs_none(self, path: str, size_bytes: int) -> bool:
+        return await run_blocking(self._threads, self._files.needs_no_room, path, size_bytes)
 
     async def resize(self, path: str, size_bytes: int) -> None:
         """Its size is known now, before its first byte is written.
 
         Raises:
-            NoRoomYetError: there is not that much room at once; the reservation is as it was.
+            NoRoomYetError: there is not that much room at once; nothing is reserved any more.
             CacheError: it can never fit.
         """
-        while (room := await self._ask(path, size_bytes)) is Room.EVICTED:
-            pass
+        room = Room.EVICTED
+        while room is Room.EVICTED:
+            room = await run_blocking(
+                self._threads, self._files.resize, path, size_bytes, self._limit_bytes
+            )
         if room is Room.FULL:
             raise NoRoomYetError(path, size_bytes)
 

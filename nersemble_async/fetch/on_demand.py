@@ -207,9 +207,7 @@ class OnDemand:
     async def _on_event(self, event: FetchEvent) -> None:
         """What a transfer tells: its size, before anything of it is written."""
         if isinstance(event, FileStarted) and event.size_bytes is not None:
-            counted = self._run.transient.counted(event.path)
-            if counted not in (None, event.size_bytes):
-                await self._room.resize(event.path, event.size_bytes)
+            await self._room.resize(event.path, event.size_bytes)
 
 
 def _is_here(found: LocalFile) -> bool:

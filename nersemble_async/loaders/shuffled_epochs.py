@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nersemble_async.errors import SelectionError
 from nersemble_async.formats.frame_format import FrameFormat
@@ -61,6 +61,14 @@ class ShuffleRequest:
             *(self.alphas[serial] for serial in self.videos if self.alphas is not None),
         ]
 
+    def divided(self, n_readers: int) -> ShuffleRequest:
+        """The same for one of several that read at once and share memory and threads."""
+        return replace(
+            self,
+            memory_bytes=self.memory_bytes // n_readers,
+            threads=-(-self.n_threads // n_readers),
+        )
+
     @property
     def n_threads(self) -> int:
         """Threads in numbers."""
@@ -84,7 +92,7 @@ class ShuffledEpochs:
         self.request = request
         given = list(indexes)
         images = dict(zip(request.videos, given, strict=False))
-        self.layout: ShuffleLayout = make_layout(images, _by_serial(request))
+        self.layout: ShuffleLayout = make_layout(images, steps_by_serial(request))
         self._videos: list[tuple[IndexedVideo, ...]] = []
         self._largest = KeptVideo(0, 0, 0, 0)
         for number, (serial, image) in enumerate(images.items()):
@@ -139,15 +147,21 @@ class ShuffledEpochs:
         )
 
 
-def _by_serial(request: ShuffleRequest) -> Mapping[str, Sequence[Step]]:
-    if not isinstance(request.steps, Mapping):
-        return dict.fromkeys(request.videos, request.steps)
-    missing = [serial for serial in request.videos if serial not in request.steps]
+def steps_by_serial(request: ShuffleRequest) -> Mapping[str, Sequence[Step]]:
+    """The wanted frames of each serial of a request.
+
+    Raises:
+        SelectionError: a serial without any.
+    """
+    steps = request.steps
+    if not isinstance(steps, Mapping):
+        return dict.fromkeys(request.videos, steps)
+    missing = [serial for serial in request.videos if serial not in steps]
     if missing:
         raise SelectionError(
-            f"no timesteps of {', '.join(missing)}; there are those of {', '.join(request.steps)}"
+            f"no timesteps of {', '.join(missing)}; there are those of {', '.join(steps)}"
         )
-    return request.steps
+    return {serial: steps[serial] for serial in request.videos}
 
 
 def _indexed(source: VideoSource, index: VideoIndex, frame_format: FrameFormat) -> IndexedVideo:

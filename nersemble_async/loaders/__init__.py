@@ -1,6 +1,11 @@
 """Arrays as bounded async streams: pointclouds read ahead; a file a stream.
 
 - `frame`: one frame of one camera, what streams give
+- `frames`: one camera, decoded ahead on all cores
+- `multi_view`: many cameras in lock-step under one memory budget
+    - `multi_view_frame`: all cameras at one timestep, what that stream gives
+    - `stream_memory`, `stream_videos`: what a stream takes and wants, undecoded
+    - `video_lane`, `lock_step`: one video in short units of work, blocking; several, async
 - `shuffled`: every frame once an epoch in a mixed order, at close to sequential speed
     - `shuffle_layout`, `shuffle_plan`, `shuffle_memory`, `shuffle_state`: the order, undecoded
     - `shuffled_lane`, `shuffled_reader`, `shuffled_epochs`: decoding in that order, blocking

@@ -27,13 +27,14 @@ from benchmarks.load_scenarios import OFFICIAL, LoadRow, load_rows
 NOTES = """\
 What is measured: the work alone, in a fresh process, imports excluded, opening files, decoders
 and indices included ("import": the whole process). Of FFmpeg the same command's time for one frame
-is subtracted. Peak: VmHWM of the process with all it imports; grew: the peak beyond what it held
-before the work; late: the peak at the end beyond the peak at a third. "of ours": a tool's median
-time over the median of the row's first tool, above 1 that one is faster; "by round": the median of
-the same ratio taken in each round. "compared": contents whose sha-256 is that of the official
-toolkit's; one that differs voids the run. Page cache warm. Videos are a stand-in: rendered heads
-moved about under noise, at the dataset's mean size of a frame (about 65 kB) and its x264 settings;
-the decoder's cost follows from those."""
+is subtracted. CPU: of all threads in that time, which a busy machine disturbs less. Peak: VmHWM of
+the process with all it imports; grew: the peak beyond what it held before the work; late: the peak
+at the end beyond the peak at a third. "of ours": a tool's median time over the median of the row's
+first tool, above 1 that one is faster; "by round": the median of the same ratio taken in each
+round. "compared": contents whose sha-256 is that of the official toolkit's; one that differs voids
+the run. Page cache warm. Videos are a stand-in: rendered heads moved about under noise, at the
+dataset's mean size of a frame (about 65 kB) and its x264 settings; the decoder's cost follows from
+those."""
 
 Results = dict[str, tuple[LoadRow, list[LoadRun], dict[str, LoadSummary]]]
 
@@ -90,6 +91,7 @@ def _measure_row(
     elif row.checked or row.encoding is not None or row.name == "flame":
         reference = bench.reference(row)
     tools = [t for t in row.tools if t.family in families and t.family not in missing]
+    print(f"\n{row.name}: load average {os.getloadavg()[0]:.1f} before", flush=True)
     return [
         bench.run(row, tool, number, reference) for number, tool in harness.alternate(tools, rounds)
     ]

@@ -43,8 +43,11 @@ def _ours(part: str, module: str | None = None) -> Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "ours": Family("ours", "ours", _version_code("nersemble_async", "nersemble-async")),
+    "ours": Family(
+        "ours", "ours", _version_code("nersemble_async.data_managers", "nersemble-async")
+    ),
     "ours_sync": _ours("sync"),
+    "ours_streams": _ours("streams", "nersemble_async.loaders.frames"),
     "ours_loaders": _ours("loaders", "nersemble_async.loaders.frame_cache"),
     "ours_blocking": _ours("blocking", "nersemble_async.formats.video_reader"),
     "ours_flame": _ours("flame", "nersemble_async.formats.flame_provider"),

@@ -13,6 +13,7 @@ from benchmarks.load_scenarios import OURS, AtMost, LoadRow, Target
 _HEADER = (
     "tool",
     "ms a unit (min-max)",
+    "CPU ms",
     "of ours",
     "by round",
     "peak MB",
@@ -31,6 +32,8 @@ class LoadSummary:
     milliseconds: float
     """Of a unit."""
     milliseconds_range: tuple[float, float]
+    cpu_milliseconds: float
+    """Of a unit."""
     of_ours: float | None
     """Its median time over the median of ours; above 1 ours is faster."""
     of_ours_by_round: float | None
@@ -83,6 +86,7 @@ def _summary(tool: str, rounds: Mapping[int, LoadRun], ours: Mapping[int, LoadRu
         tool=tool,
         milliseconds=statistics.median(times),
         milliseconds_range=(min(times), max(times)),
+        cpu_milliseconds=statistics.median(run.cpu_milliseconds for run in rounds.values()),
         of_ours=(
             harness.ratio_of_medians(times, [r.milliseconds for r in ours.values()])
             if ours
@@ -169,6 +173,7 @@ def _cells(summary: LoadSummary) -> tuple[str, ...]:
     return (
         summary.tool,
         f"{summary.milliseconds:.4g} ({low:.4g}-{high:.4g})",
+        f"{summary.cpu_milliseconds:.4g}",
         _or_dash(summary.of_ours),
         _or_dash(summary.of_ours_by_round),
         f"{summary.peak_rss_bytes / 1e6:.0f}",

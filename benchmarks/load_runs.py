@@ -27,6 +27,8 @@ class LoadRun:
     round: int
     milliseconds: float
     """Of one unit; imports excluded unless the row measures them."""
+    cpu_milliseconds: float
+    """Of the CPU, for one unit, as `milliseconds`."""
     peak_rss_bytes: int
     """Of the whole process, imports included."""
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -105,15 +107,16 @@ class LoadBench:
         job = self._job(row, tool, vertices)
         measured, outcome = self._measure(tool, job)
         if tool.is_whole_process and measured.exit_code == 0:
-            outcome = Outcome(measured.seconds, 1)
+            outcome = Outcome(measured.seconds, 1, measured.cpu_seconds)
         if outcome is None:
-            return LoadRun(tool.name, number, 0.0, 0, problem=_last_line(measured))
+            return LoadRun(tool.name, number, 0.0, 0.0, 0, problem=_last_line(measured))
         expected = reference.digests if reference else {}
         wrong = [k for k, v in outcome.digests.items() if expected.get(k, v) != v]
         return LoadRun(
             tool.name,
             number,
             milliseconds=outcome.seconds / outcome.units * 1e3,
+            cpu_milliseconds=outcome.cpu_seconds / outcome.units * 1e3,
             peak_rss_bytes=measured.peak_rss_bytes,
             figures=outcome.figures,
             n_compared=len(outcome.digests.keys() & expected.keys()),

@@ -76,6 +76,9 @@ LATE_GROWTH_BYTES_LIMIT = 16_000_000
 """Three frames of RGB: what a stream may need more at its end than at a third of it."""
 FLAME_DIFFERENCE_LIMIT = 1e-6
 
+SEQUENTIAL = ("ours, sequential", "ours, sequential, loader", "ours, sequential, blocking")
+"""Our ways to go through every frame of every camera; shuffling is held against the quickest."""
+
 _RGB = {"how": "in turn", "rgb": True}
 
 
@@ -94,6 +97,7 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
             "frame",
             (
                 LoadTool(OURS, "ours", "sequential"),
+                LoadTool("ours, loader", "ours_streams", "sequential"),
                 LoadTool("ours, blocking", "ours_blocking", "sequential", {"threads": 0}),
                 LoadTool(OFFICIAL, "official", "sequential"),
                 LoadTool("torchcodec", "torchcodec", "sequential", _torchcodec(0)),
@@ -196,11 +200,15 @@ def load_rows(spec: LoadCorpusSpec) -> Mapping[str, LoadRow]:
                 LoadTool(OURS, "ours", "shuffled"),
                 LoadTool("ours, loader", "ours_loaders", "shuffled"),
                 LoadTool("ours, sequential", "ours", "sequential_all"),
+                LoadTool("ours, sequential, loader", "ours_streams", "sequential"),
                 LoadTool("ours, sequential, blocking", "ours_loaders", "sequential"),
                 LoadTool("official, random", "official", "random", n_steps=4),
                 LoadTool("ffmpeg null, in turn", "limits", "null", {"how": "in turn"}),
             ),
-            (NoSlower(OURS, ("ours, sequential", "ours, sequential, blocking"), 1.2),),
+            (
+                NoSlower(OURS, SEQUENTIAL, 1.2),
+                NoSlower("ours, loader", SEQUENTIAL, 1.2),
+            ),
             n_cameras=spec.n_cameras,
             steps=(*scattered[:4], *(i for i in range(spec.n_frames) if i not in scattered[:4])),
             checked=(scattered[0], scattered[1]),

@@ -68,6 +68,8 @@ class Outcome:
     """Without imports; opening files and decoders included."""
     units: int
     """Frames, clouds: what the seconds are divided by."""
+    cpu_seconds: float
+    """Of all threads during those seconds: what a busy machine disturbs less."""
     digests: dict[str, str] = field(default_factory=dict)
     """sha-256 of contents, by `label`; equal to the official toolkit's or the run is void."""
     figures: dict[str, float] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.figures: dict[str, float] = {}
         self._early_peak = 0
 
@@ -101,6 +104,7 @@ class Meter:
         # Only the first time: later ones would count what the work itself holds.
         if "idle_rss_bytes" not in self.figures:
             self.figures["idle_rss_bytes"] = _status_bytes("VmRSS")
+        self._started_cpu = time.process_time()
         self._started = time.perf_counter()
         return self
 
@@ -111,6 +115,7 @@ class Meter:
         traceback: TracebackType | None,
     ) -> None:
         self.seconds += time.perf_counter() - self._started
+        self.cpu_seconds += time.process_time() - self._started_cpu
         if self._early_peak:
             self.figures["late_growth_bytes"] = _status_bytes("VmHWM") - self._early_peak
 
@@ -121,7 +126,7 @@ class Meter:
 
     def outcome(self, units: int, digests: Mapping[str, str] | None = None) -> Outcome:
         """What was measured, for `units` of work."""
-        return Outcome(self.seconds, units, dict(digests or {}), self.figures)
+        return Outcome(self.seconds, units, self.cpu_seconds, dict(digests or {}), self.figures)
 
 
 def label(job: Job, what: str, step: int) -> str:

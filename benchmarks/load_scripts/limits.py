@@ -43,14 +43,23 @@ def _decode(job: Job, frames: int) -> None:
 def null(job: Job) -> Outcome:
     """Decoding alone: what the same processes take for one frame is subtracted."""
     _decode(job, 1)
-    started = time.perf_counter()
+    began = _clocks()
     _decode(job, 1)
-    between = time.perf_counter()
+    between = _clocks()
     _decode(job, len(job.steps))
-    ended = time.perf_counter()
-    seconds = (ended - between) - (between - started)
+    ended = _clocks()
     # Of a few small frames nothing is left but noise, on either side of zero.
-    return Outcome(max(seconds, 1e-6), (len(job.steps) - 1) * len(job.serials))
+    seconds, cpu_seconds = (
+        max((end - middle) - (middle - start), 1e-6)
+        for start, middle, end in zip(began, between, ended, strict=True)
+    )
+    return Outcome(seconds, (len(job.steps) - 1) * len(job.serials), cpu_seconds)
+
+
+def _clocks() -> tuple[float, float]:
+    """Seconds of the wall, and of the CPU in child processes that ended."""
+    times = os.times()
+    return time.perf_counter(), times.children_user + times.children_system
 
 
 def memmap(job: Job) -> Outcome:

@@ -26,10 +26,12 @@ def test_the_last_outcome_of_an_output_is_read(
 
     def two(job: Job) -> Outcome:
         sys.stdout.write("a library's banner")
-        return Outcome(1.5, len(job.steps), {"a": "b"}, {"size_share": 0.4})
+        return Outcome(1.5, len(job.steps), 0.5, {"a": "b"}, {"size_share": 0.4})
 
     answer({"two": two})
-    assert read_outcome(capsys.readouterr().out) == Outcome(1.5, 2, {"a": "b"}, {"size_share": 0.4})
+    assert read_outcome(capsys.readouterr().out) == Outcome(
+        1.5, 2, 0.5, {"a": "b"}, {"size_share": 0.4}
+    )
     assert read_outcome("Killed\n") is None
 
 

@@ -13,7 +13,7 @@ from benchmarks.load_scenarios import AtMost, LoadRow, NoSlower, load_rows
 
 
 def run(tool: str, number: int, milliseconds: float, **figures: float) -> LoadRun:
-    return LoadRun(tool, number, milliseconds, 500_000_000, figures, n_compared=3)
+    return LoadRun(tool, number, milliseconds, 2 * milliseconds, 500_000_000, figures, n_compared=3)
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def test_compares_medians_and_rounds() -> None:
     assert official.milliseconds_range == (2.0, 6.0)
     assert official.of_ours == 1.5
     assert official.of_ours_by_round == 1.5
+    assert official.cpu_milliseconds == 6.0
 
 
 def test_memory_beyond_the_imports_is_told_apart() -> None:

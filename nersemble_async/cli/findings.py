@@ -14,6 +14,8 @@ The JSON object of ``status`` adds::
     free_bytes
     assets   [{task, asset, files, complete, partial, missing, unrecorded, local_bytes}]
     foreign  [path, …] below the task folders
+    transient_files, transient_bytes
+             fetched on demand, by loaders; they may be evicted
 """
 
 from __future__ import annotations
@@ -166,6 +168,10 @@ def _status_row(
 def status_lines(report: StatusReport) -> list[Line]:
     """The room on disk and the foreign files."""
     lines = [Line(f"{bytes_in_words(report.free_bytes)} are free in {report.root}")]
+    if report.transient_files:
+        size = bytes_in_words(report.transient_bytes)
+        files = files_in_words(report.transient_files)
+        lines.append(Line(f"of these, {files} ({size}) came on demand and may go again"))
     if report.foreign:
         lines.append(Line(f"{files_in_words(len(report.foreign))} foreign (left alone):", "strong"))
         lines += [Line(f"  {path}") for path in report.foreign[:LISTED_FAILURES]]
@@ -181,6 +187,8 @@ def status_document(report: StatusReport, root: Path) -> Document:
         "free_bytes": report.free_bytes,
         "assets": [_asset_document(asset) for asset in report.assets],
         "foreign": report.foreign,
+        "transient_files": report.transient_files,
+        "transient_bytes": report.transient_bytes,
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from nersemble_async.benchmark.spec import TASKS
+from nersemble_async.cache.eviction import TransientFiles
 from nersemble_async.cache.store import LocalState, Store
 from nersemble_async.fetch.plan import FetchPlan
 from nersemble_async.workers import run_blocking
@@ -37,6 +38,9 @@ class StatusReport:
     foreign: list[str] = field(default_factory=list)
     """Files in the task folders that no file of the whole benchmark is; relative paths."""
     free_bytes: int = 0
+    transient_files: int = 0
+    """Fetched on demand, by loaders, in the whole root; they may be evicted."""
+    transient_bytes: int = 0
 
 
 async def look_at_root(
@@ -67,4 +71,6 @@ async def look_at_root(
         visible = await run_blocking(threads, store.visible_files, task)
         report.foreign.extend(path for path in visible if path not in known)
     report.free_bytes = await run_blocking(threads, store.free_bytes)
+    usage = await run_blocking(threads, TransientFiles(store).usage)
+    report.transient_files, report.transient_bytes = usage
     return report

@@ -126,3 +126,12 @@ def test_status() -> None:
         }
     ]
     assert len(document["foreign"]) == 25
+    assert document["transient_files"] == document["transient_bytes"] == 0
+
+
+def test_files_on_demand_are_told_where_there_are_any() -> None:
+    report = StatusReport("/data", transient_files=3, transient_bytes=4_000)
+    lines = [line.text for line in status_lines(report)]
+    assert lines[1:] == ["of these, 3 files (4.0 kB) came on demand and may go again"]
+    document = json.loads(json.dumps(status_document(report, ROOT)))
+    assert (document["transient_files"], document["transient_bytes"]) == (3, 4_000)

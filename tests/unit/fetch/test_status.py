@@ -19,7 +19,7 @@ from nersemble_async.fetch.status import AssetStatus, StatusReport
 from nersemble_async.settings import Settings
 from tests.support.corpora import planned_pointcloud, pointclouds
 from tests.support.faulty_server import FaultyServer, run_faulty_server
-from tests.support.fetching import fetch
+from tests.support.fetching import fetch, settings_for
 
 CORPUS = pointclouds([2000] * 30)
 PATHS = CORPUS.paths
@@ -82,6 +82,20 @@ async def test_every_state_is_counted(server: FaultyServer, tmp_path: Path) -> N
         LocalState.UNRECORDED: 2,
     }
     assert clouds.local_bytes == 27 * SIZE + 700 + 50
+
+
+@pytest.mark.asyncio
+async def test_files_on_demand_are_told_apart(server: FaultyServer, tmp_path: Path) -> None:
+    await fetch(server.url, tmp_path, FetchPlan(CORPUS.plan.files[:3]))
+    async with (
+        Fetcher(settings_for(server.url, tmp_path)) as fetcher,
+        fetcher.open_on_demand() as on_demand,
+    ):
+        for file in CORPUS.plan.files[2:7]:
+            await on_demand.fetch(file)
+    report = await status(tmp_path, PLAN)
+    assert (report.transient_files, report.transient_bytes) == (4, 4 * SIZE)
+    assert report.foreign == []
 
 
 @pytest.mark.asyncio

@@ -4,5 +4,6 @@
 - `scene`: a person moving, from `people` (who), `motion` (how), `anatomy`, `ellipsoids` and
   `head_shape` (geometry), `head_texture`, `face_texture` and `canvas` (paint), `lighting`
 - `renderer`, `point_sampler`, over `ray_marching`: pictures and pointclouds; `rig`: the cameras
+- `flame_model`, `flame_landmarks`: a licence-free FLAME model with the stand-in's head
 - `server`: serves a folder on loopback
 """

@@ -12,7 +12,7 @@ files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, overload
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.layout import Task
 from nersemble_async.benchmark.mono_flame_avatar import FLAME_TRACKING_CURRENT_VERSION
-from nersemble_async.data_managers.local_assets import LocalAssets, image_format
+from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.data_managers.official_paths import (
     MonoFlameAvatarPaths,
     NVSPaths,
@@ -34,6 +34,8 @@ from nersemble_async.data_managers.participant_files import ParticipantFiles, ro
 from nersemble_async.formats.cameras import CameraCalibration
 from nersemble_async.formats.flame import FlameTracking
 from nersemble_async.formats.flame_provider import FlameProvider
+from nersemble_async.formats.official_image import image_format
+from nersemble_async.formats.video_source import VideoSource
 
 if TYPE_CHECKING:
     from nersemble_async.loaders.frame_cache import FrameCache
@@ -161,9 +163,26 @@ class _VideoDataManager(_Closing, VideoPaths):
     ) -> Iterator[Uint8Image] | Iterator[Float32Image]:
         """What `load_all_images` loads, one after another; the video is open meanwhile."""
         video = self._files.video("images", sequence_name, serial)
-        frame_format = image_format(as_uint8=as_uint8, scale=scale)
         step = 1 if every_nth_frame is None else every_nth_frame
-        return self._assets.read_frames(video, frame_format, step)  # type: ignore[return-value]
+        return self._assets.read_images(  # type: ignore[return-value]
+            video, step, as_uint8=as_uint8, scale=scale
+        )
+
+    def video_sources(
+        self,
+        sequence_name: str,
+        serials: Iterable[str] | None = None,
+        *,
+        asset: Literal["images", "alpha_maps"] = "images",
+    ) -> dict[str, VideoSource]:
+        """Videos by serial, as `loaders.torch` takes them; by default of all cameras on disk."""
+        return self._assets.video_sources(asset, sequence_name, serials)
+
+    def steps(
+        self, sequence_name: str, timesteps: Iterable[int] | None = None
+    ) -> list[tuple[int, int]]:
+        """Timesteps and their frame indices, as `loaders.torch` takes them; by default all."""
+        return self._assets.steps(sequence_name, timesteps)
 
     def load_camera_calibration(self) -> CameraCalibration:
         """Poses and intrinsics of all cameras, hold-out cameras included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from anyio.lowlevel import RunVar
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.data_managers.participant_files import ParticipantFiles, root_folder
 from nersemble_async.data_managers.timeline import Timeline
-from nersemble_async.errors import ConfigurationError, NotCachedError
+from nersemble_async.errors import ConfigurationError
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.workers import make_limiter, run_blocking
 
@@ -29,6 +29,9 @@ Args = TypeVarTuple("Args")
 
 _LIMITERS: RunVar[anyio.CapacityLimiter] = RunVar("nersemble_async.data_managers")
 """One of each event loop: however many loads are awaited at once, so many threads work."""
+
+
+_CLOSE_SECONDS = 10.0
 
 
 class AssetAccess:
@@ -75,7 +78,15 @@ class AssetAccess:
             self._on_demand = await self._stack.enter_async_context(self._fetcher.open_on_demand())
         return self
 
-    async def __aexit__(
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        return self._leave(kind, error, traceback)
+
+    async def _leave(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -83,9 +94,10 @@ class AssetAccess:
     ) -> None:
         self._on_demand = None
         try:
+            # It shields what it has to; a scope around it would not nest with those within.
             await self._stack.__aexit__(kind, error, traceback)
         finally:
-            with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
                 await self.run(self.assets.close)
 
     @property
@@ -114,24 +126,16 @@ class AssetAccess:
         """The file's path, fetched first where there is a fetcher; within, nobody evicts it.
 
         Raises:
-            NotCachedError: nothing fetches it, and within the context it was found missing.
+            NotCachedError: it is not on disk and there is no fetcher.
             FetchError, CacheError: it cannot be fetched.
             ConfigurationError: there is a fetcher, but nobody entered the manager.
         """
-        if self._fetcher is not None and self._on_demand is None:
-            raise ConfigurationError(
-                "a data manager with a fetcher is used within `async with manager:`"
-            )
-        try:
-            if self._on_demand is None:
-                yield self.files.local_path(file)
-            else:
-                async with self._on_demand.open_file(file) as path:
-                    yield path
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if isinstance(error, NotCachedError):
-                raise
-            raise self.files.not_cached(file) from None
+        on_demand = self._entered()
+        if on_demand is None:
+            yield await self.run(self.assets.require, file)
+        else:
+            async with on_demand.open_file(file) as path:
+                yield path
 
     @asynccontextmanager
     async def open_files(self, files: Iterable[PlannedFile]) -> AsyncIterator[None]:
@@ -142,10 +146,19 @@ class AssetAccess:
             yield
 
     async def load(self, file: PlannedFile, function: Callable[[*Args], T], *args: *Args) -> T:
-        """What a blocking function makes of the file (and of the task's metadata.json)."""
+        """What a blocking function of `LocalAssets` makes of the file; errors as `open_file`."""
+        if self._entered() is None:
+            return await self.run(function, *args)  # it says itself what is not there
         await self.have_metadata()
         async with self.open_file(file):
             return await self.run(function, *args)
+
+    def _entered(self) -> OnDemand | None:
+        if self._fetcher is not None and self._on_demand is None:
+            raise ConfigurationError(
+                "a data manager with a fetcher is used within `async with manager:`"
+            )
+        return self._on_demand
 
     async def have_metadata(self) -> None:
         """Fetch the task's metadata.json once, where it is missing and there is a fetcher."""
@@ -156,8 +169,13 @@ class AssetAccess:
             await self.run(self.assets.read_metadata)  # it stays in memory
         self._has_metadata = True
 
-    async def timeline(self, sequence_name: str) -> Timeline:
+    async def check_before_fetching(self, sequence_name: str, timestep: int) -> None:
+        """Whether the timestep exists, where a large file would be fetched to find out."""
+        if self.fetches:
+            (await self.timeline(sequence_name)).frame_index(timestep)
+
+    async def timeline(self, sequence_name: str, video: PlannedFile | None = None) -> Timeline:
         """The sequence's timesteps; see `LocalAssets.read_timeline`."""
         self.files.check_any_sequence(sequence_name)
         await self.have_metadata()
-        return await self.run(self.assets.read_timeline, sequence_name)
+        return await self.run(self.assets.read_timeline, sequence_name, video)

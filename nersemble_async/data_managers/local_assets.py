@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +23,7 @@ from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
 from nersemble_async.formats.flame import FlameTracking, load_flame_tracking
 from nersemble_async.formats.frame_format import FrameFormat
 from nersemble_async.formats.image import read_png
+from nersemble_async.formats.official_image import ALPHA_MAP, official_image
 from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud
 from nersemble_async.formats.video_index import VideoIndex
 from nersemble_async.formats.video_reader import VideoReader
@@ -35,14 +36,6 @@ T = TypeVar("T")
 
 _POOL_THREADS = 2
 """Of a decoder that is kept open: more of them take more memory for as long."""
-
-ALPHA_MAP = FrameFormat(channels="alpha")
-"""An alpha map as the official toolkit gives it: (H, W, 1) uint8."""
-
-
-def image_format(*, as_uint8: bool, scale: float | None = None) -> FrameFormat:
-    """An image as the official toolkit gives it, but float32 where it gives float64."""
-    return FrameFormat(scale=scale, dtype="uint8" if as_uint8 else "float32")
 
 
 class LocalAssets:
@@ -82,6 +75,13 @@ class LocalAssets:
     def is_there(self, file: PlannedFile) -> bool:
         """Whether the file is on disk."""
         return self.files.local_path(file).is_file()
+
+    def require(self, file: PlannedFile) -> Path:
+        """Where the file lies; it is there."""
+        path = self.files.local_path(file)
+        if not path.is_file():
+            raise self.files.not_cached(file)
+        return path
 
     def list_sequences(self) -> list[str]:
         """Sequences that have a folder, train ones first.
@@ -188,6 +188,23 @@ class LocalAssets:
         source = self.video_source(video)
         return self.read(video, lambda _: self._pool.read_index(source))
 
+    def steps(
+        self, sequence_name: str, timesteps: Iterable[int] | None = None
+    ) -> list[tuple[int, int]]:
+        """Timestep and frame index of some timesteps, or of all, as loaders want them."""
+        timeline = self.read_timeline(sequence_name)
+        return [(t, timeline.frame_index(t)) for t in timeline.checked(timesteps)]
+
+    def video_sources(
+        self, asset_key: str, sequence_name: str, serials: Iterable[str] | None = None
+    ) -> dict[str, VideoSource]:
+        """By serial: ``images`` or ``alpha_maps`` of some cameras, or of all that are on disk."""
+        chosen = self.list_serials(sequence_name) if serials is None else serials
+        videos = [self.files.video(asset_key, sequence_name, serial) for serial in chosen]
+        for video in videos:
+            self.require(video)
+        return {video.serial or "": self.video_source(video) for video in videos}
+
     # ---- videos -------------------------------------------------------------------------------
 
     def video_source(self, video: PlannedFile) -> VideoSource:
@@ -229,14 +246,22 @@ class LocalAssets:
             raise DecodeError(path, reason, frame=frame_index)
         return frame_index
 
-    def read_frames(
-        self, video: PlannedFile, frame_format: FrameFormat, step: int = 1
+    def read_images(
+        self,
+        video: PlannedFile,
+        step: int = 1,
+        *,
+        as_uint8: bool,
+        scale: float | None = None,
     ) -> Iterator[FrameArray]:
-        """Every ``step``-th frame of a video from the first on; the video is open meanwhile."""
+        """Every ``step``-th frame from the first on, as `official_image` makes it.
+
+        The video is open meanwhile.
+        """
         path, index = self.files.local_path(video), self.read_index(video)
         with VideoReader(path, index, threads=os.cpu_count() or 1) as reader:
             for frame in reader.decode_range(step=step):
-                yield frame.to_array(frame_format)
+                yield official_image(frame.to_rgb(), as_uint8=as_uint8, scale=scale)
 
     # ---- other files --------------------------------------------------------------------------
 

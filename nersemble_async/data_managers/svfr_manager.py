@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -39,13 +40,13 @@ class SVFRDataManager(SVFRPaths):
         await self._access.__aenter__()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self._access.__aexit__(kind, error, traceback)
+    ) -> Awaitable[None]:
+        return self._access.__aexit__(kind, error, traceback)
 
     async def list_image_keys(self) -> list[ImageKey]:
         """The images that are on disk (with a fetcher: all), sorted by their folders' names."""
@@ -56,5 +57,4 @@ class SVFRDataManager(SVFRPaths):
     async def load_image(self, image_key: ImageKey) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB."""
         file = await self._access.run(self._files.image, image_key)
-        async with self._access.open_file(file):
-            return await self._access.run(self._access.assets.read_image, image_key)
+        return await self._access.load(file, self._access.assets.read_image, image_key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, overload
@@ -12,14 +14,17 @@ import numpy.typing as npt
 from nersemble_async.benchmark.layout import Task
 from nersemble_async.benchmark.mono_flame_avatar import FLAME_TRACKING_CURRENT_VERSION
 from nersemble_async.data_managers.asset_access import AssetAccess
-from nersemble_async.data_managers.local_assets import image_format
+from nersemble_async.data_managers.multi_view_streams import MultiViewStreams
 from nersemble_async.data_managers.official_paths import (
     MonoFlameAvatarPaths,
     NVSPaths,
     VideoPaths,
 )
+from nersemble_async.data_managers.streams import FrameStreams, PointcloudStreams
 from nersemble_async.formats.cameras import CameraCalibration
+from nersemble_async.formats.decoded_frame import FrameArray
 from nersemble_async.formats.flame import FlameTracking
+from nersemble_async.formats.official_image import image_format, official_image
 
 if TYPE_CHECKING:
     from nersemble_async.fetch.fetcher import Fetcher
@@ -29,7 +34,7 @@ Uint8Image = npt.NDArray[np.uint8]
 Float32Image = npt.NDArray[np.float32]
 
 
-class _VideoDataManager(VideoPaths):
+class _VideoDataManager(FrameStreams, MultiViewStreams, VideoPaths):
     """One participant of a benchmark with videos."""
 
     _task: Task
@@ -55,13 +60,13 @@ class _VideoDataManager(VideoPaths):
         await self._access.__aenter__()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self._access.__aexit__(kind, error, traceback)
+    ) -> Awaitable[None]:
+        return self._access.__aexit__(kind, error, traceback)
 
     # ---- what can be loaded -------------------------------------------------------------------
 
@@ -114,6 +119,7 @@ class _VideoDataManager(VideoPaths):
         """(H, W, 3) RGB, the background removed: float32 in 0…1, or uint8 in 0…255."""
         video = self._files.video("images", sequence_name, serial)
         frame_format = image_format(as_uint8=as_uint8)
+        await self._access.check_before_fetching(sequence_name, timestep)
         return await self._access.load(
             video, self._assets.read_frame, video, timestep, frame_format
         )
@@ -121,15 +127,35 @@ class _VideoDataManager(VideoPaths):
     async def load_alpha_map(self, sequence_name: str, serial: str, timestep: int) -> Uint8Image:
         """(H, W, 1) uint8; 255 is foreground."""
         video = self._files.video("alpha_maps", sequence_name, serial)
+        await self._access.check_before_fetching(sequence_name, timestep)
         return await self._access.load(video, self._assets.read_alpha_map, video, timestep)
+
+    async def load_all_images(
+        self,
+        sequence_name: str,
+        serial: str,
+        as_uint8: bool = False,
+        every_nth_frame: int | None = None,
+        scale: float | None = None,
+    ) -> list[Uint8Image] | list[Float32Image]:
+        """All frames as in `load_image`, scaled: mind the memory, `open_frames` holds a few."""
+        step = 1 if every_nth_frame is None else every_nth_frame
+        finish = partial(official_image, as_uint8=as_uint8, scale=scale)
+        images: list[FrameArray] = []
+        async with self.open_frames(sequence_name, serial, step=step) as frames:
+            async for frame in frames:
+                image = frame.image.astype(np.uint8, copy=False)
+                images.append(await self._access.run(finish, image))
+        return images  # type: ignore[return-value]
 
     async def load_camera_calibration(self) -> CameraCalibration:
         """Poses and intrinsics of all cameras, hold-out cameras included."""
-        async with self._access.open_file(self._files.calibration()):
-            return await self._access.run(self._assets.read_camera_calibration)
+        return await self._access.load(
+            self._files.calibration(), self._assets.read_camera_calibration
+        )
 
 
-class NVSDataManager(_VideoDataManager, NVSPaths):
+class NVSDataManager(_VideoDataManager, PointcloudStreams, NVSPaths):
     """One participant of the dynamic novel view synthesis benchmark.
 
     It may be used as it is, or as an async context manager, which closes the videos that it keeps
@@ -157,10 +183,8 @@ class NVSDataManager(_VideoDataManager, NVSPaths):
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Points in metres, colors in 0…1, normals; each (N, 3) float32."""
         file = self._files.pointcloud(sequence_name, timestep)
-        await self._access.have_metadata()
-        await self._access.run(self._assets.check_timestep, sequence_name, timestep)
-        async with self._access.open_file(file):
-            cloud = await self._access.run(self._assets.read_pointcloud, sequence_name, timestep)
+        await self._access.check_before_fetching(sequence_name, timestep)
+        cloud = await self._access.load(file, self._assets.read_pointcloud, sequence_name, timestep)
         return cloud.points, cloud.colors, cloud.normals
 
 
@@ -174,5 +198,6 @@ class MonoFlameAvatarDataManager(_VideoDataManager, MonoFlameAvatarPaths):
     ) -> FlameTracking:
         """The FLAME parameters of a train or test sequence; version 1 is of train ones only."""
         file = self._files.flame_tracking(sequence_name, version)
-        async with self._access.open_file(file):
-            return await self._access.run(self._assets.read_flame_tracking, sequence_name, version)
+        return await self._access.load(
+            file, self._assets.read_flame_tracking, sequence_name, version
+        )

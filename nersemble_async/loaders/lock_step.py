@@ -76,6 +76,11 @@ class LockStep:
         return self._position
 
     @property
+    def n_working(self) -> int:
+        """Units of work that are under way or wait for a thread."""
+        return self._n_working
+
+    @property
     def most_ahead(self) -> int:
         """How far the quickest video is ahead of what was handed out."""
         return max((lane.next_position for lane in self._lanes), default=0) - self._position

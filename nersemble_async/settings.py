@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     """Bytes of files that were fetched on demand, by loaders: beyond, the least recently used ones
     go. Files that were fetched on purpose never go and do not count. None is unlimited."""
 
+    frame_cache_folder: Path | None = None
+    """Where decoded frames of this root are kept; None is in the root, beside the files."""
+
+    frame_cache_limit: ByteCount | None = Field(default=None, gt=0)
+    """Bytes of decoded frames: beyond, the least recently used ones go. None is unlimited."""
+
     retries: int = Field(default=6, ge=0, le=100)
     """Tries in a row without progress, after the first, before a file is given up."""
 
@@ -104,7 +110,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json", "off"] = "off"
     """Where events go when the command line runs."""
 
-    @field_validator("benchmark_folder", mode="before")
+    @field_validator("benchmark_folder", "frame_cache_folder", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -2,8 +2,8 @@
 
 - `app`: the commands put together, and `main`
 - `arguments`: the official tool's spellings; `options`: what the commands share
-- `fetch`, `verify`, `status`, `checksums`, `info`, `preview`, `synthesize`, `demo`: one file
-  a command; `sequence_target`: TASK/PARTICIPANT/SEQUENCE;
+- `fetch`, `verify`, `status`, `checksums`, `info`, `preview`, `prepare`, `synthesize`, `demo`: one
+  file a command; `sequence_target`: TASK/PARTICIPANT/SEQUENCE; `prepare_report`: what it did
   `demo_steps`: what the demo shows, a list to append to
 - `session`: settings, the question for the URL, errors → exit codes; `interruption`: Ctrl-C
 - `tally`: what the events of a run add up to; `wording`: as words; `report`: as JSON

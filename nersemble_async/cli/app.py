@@ -14,6 +14,7 @@ from nersemble_async.cli.demo import demo
 from nersemble_async.cli.fetch import fetch
 from nersemble_async.cli.info import info
 from nersemble_async.cli.output import print_error
+from nersemble_async.cli.prepare import prepare
 from nersemble_async.cli.preview import preview
 from nersemble_async.cli.secrecy import SCRUBBER, guard_output
 from nersemble_async.cli.status import status
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # errors on one line, which can be searched for
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fetch, verify, status, checksums, info, preview, synthesize, demo):
+for command in (fetch, verify, status, checksums, info, preview, prepare, synthesize, demo):
     app.command()(command)
 
 

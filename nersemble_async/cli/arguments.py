@@ -25,8 +25,9 @@ class ArgumentError(ValueError):
 def expand_arguments(arguments: Sequence[str], task_names: Collection[str]) -> list[str]:
     """One ``--option=value`` for each value of a list option, and official spellings normalised.
 
-    A list ends at the next option or at a task name: ``--pointcloud-frames 0 5 nvs`` is two
-    timesteps and a task. What follows a bare ``--`` is left as it is.
+    A list ends at the next option, at a task name or at what begins with one and a slash:
+    ``--pointcloud-frames 0 5 nvs`` is two timesteps and a task, ``--serial 222200042 nvs/388`` a
+    serial and a target. What follows a bare ``--`` is left as it is.
 
     Raises:
         ArgumentError: a list option without a value.
@@ -72,7 +73,7 @@ def refuse_urls(texts: Iterable[str]) -> None:
 
 
 def _continues_list(token: str, task_names: Collection[str]) -> bool:
-    return not token.startswith("-") and token not in task_names
+    return not token.startswith("-") and token.partition("/")[0] not in task_names
 
 
 def split_values(values: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -84,16 +84,24 @@ def _positive(value: float | None) -> float | None:
 
 
 def _rate(value: str | None) -> str | None:
+    return _size(value, "would let nothing through")
+
+
+def _room(value: str | None) -> str | None:
+    return _size(value, "would leave no room")
+
+
+def _size(value: str | None, what_zero_means: str) -> str | None:
     if value is None:
         return None
     from nersemble_async.settings import parse_bytes  # noqa: PLC0415 -- pydantic, not for --help
 
     try:
-        bytes_per_second = parse_bytes(value)
+        size_bytes = parse_bytes(value)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if bytes_per_second < 1:
-        raise typer.BadParameter(f"{value!r} would let nothing through")
+    if size_bytes < 1:
+        raise typer.BadParameter(f"{value!r} {what_zero_means}")
     return value
 
 
@@ -216,6 +224,29 @@ Checksums = Annotated[
         exists=True,
         dir_okay=False,
         readable=True,
+        show_default=False,
+    ),
+]
+FrameCacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        envvar="NERSEMBLE_FRAME_CACHE_FOLDER",
+        metavar="DIR",
+        help="Where decoded frames are kept; of this root alone.  [default: in the root]",
+        file_okay=False,
+        show_default=False,
+    ),
+]
+FrameCacheLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit",
+        envvar="NERSEMBLE_FRAME_CACHE_LIMIT",
+        metavar="BYTES",
+        help="Of all frames that are kept, such as 200G; what was used least lately goes.  "
+        "[default: unlimited]",
+        callback=_room,
         show_default=False,
     ),
 ]

@@ -229,7 +229,9 @@ class Tally:
 
     @property
     def remaining_seconds(self) -> float | None:
-        """None where the total or the rate is not known."""
+        """By the rate of bytes, or of files without bytes; None where nothing is known."""
+        if self.complete_files and not self.total_bytes and not self.have_bytes:
+            return self.seconds / self.complete_files * (self.files - self.complete_files)
         total, rate = self.total_bytes, self.bytes_per_second
         if total is None or rate <= 0:
             return None

@@ -103,6 +103,7 @@ def test_defaults(env_file: Path) -> None:
     assert settings.benchmark_url is None
     assert (settings.connections, settings.read_timeout, settings.max_rate) == (8, 30.0, None)
     assert settings.cache_limit is None
+    assert settings.frame_cache_folder is settings.frame_cache_limit is None
     assert settings.root == platformdirs.user_cache_path("nersemble_async") / "benchmark"
     with pytest.raises(MissingBenchmarkUrlError, match="NERSEMBLE_BENCHMARK_URL"):
         settings.require_url()
@@ -117,6 +118,8 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch, env_file:
         "read_timeout": "5",
         "max_rate": "50M",
         "cache_limit": "4GiB",
+        "frame_cache_folder": "/data/frames",
+        "frame_cache_limit": "200G",
         "retries": "0",
         "retry_base_seconds": "0.5",
         "checksums": "sums.txt",
@@ -132,6 +135,8 @@ def test_every_field_has_its_variable(monkeypatch: pytest.MonkeyPatch, env_file:
     numbers = settings.connections, settings.read_timeout, settings.max_rate
     assert numbers == (3, 5.0, 50_000_000)
     assert settings.cache_limit == 4 << 30
+    assert settings.frame_cache_folder == Path("/data/frames")
+    assert settings.frame_cache_limit == 200_000_000_000
     assert (settings.retries, settings.retry_base_seconds) == (0, 0.5)
     assert settings.log_format == "json"
 

@@ -72,6 +72,7 @@ def test_a_bad_url_is_refused_and_not_repeated(
         ("max_rate", "fast"),
         ("cache_limit", "0"),
         ("cache_limit", "all"),
+        ("frame_cache_limit", "0"),
         ("retries", "-1"),
         ("retry_base_seconds", "-1"),
         ("log_format", "xml"),

@@ -41,6 +41,10 @@ scalar_options = st.sampled_from(["--root", "--read-timeout", "--overwrite", "-h
             "fetch --assets images calibration --root x",
             "fetch --assets=images --assets=calibration --root x",
         ),
+        (
+            "prepare --serial 222200042 nvs/388/GLASSES",
+            "prepare --serial=222200042 nvs/388/GLASSES",
+        ),
         ("fetch -- --participant 1 2", "fetch -- --participant 1 2"),
         ("synthesize out --scale tiny", "synthesize out --scale tiny"),
     ],

@@ -163,3 +163,14 @@ def test_when_all_is_fetched_have_and_total_are_the_sum(sizes: dict[str, int]) -
     assert tally.have_bytes == tally.total_bytes == sum(sizes.values())
     assert tally.remaining_seconds in (0, None)
     assert not tally.active
+
+
+def test_remaining_time_of_what_has_no_bytes() -> None:
+    clock = Clock()
+    tally = Tally({}, clock, unit="frames")
+    tally.files = 30
+    assert tally.remaining_seconds is None
+    clock.now += 4
+    tally.complete_files = 10
+    assert tally.remaining_seconds == 8
+    assert tally.share == 10 / 30

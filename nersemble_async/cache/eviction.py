@@ -13,18 +13,23 @@ a record stand for a file that looks complete and is not.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 
 from nersemble_async.cache.locking import open_locked
 from nersemble_async.cache.pins import FilePin, exclusive, sweep_pins
-from nersemble_async.cache.store import LocalState, Store
+from nersemble_async.cache.store import LocalFile, LocalState, Store
 from nersemble_async.cache.transient_log import TransientLog
 from nersemble_async.errors import CacheError, CacheLockedError
 
 _MOST_EVICTED = 16
 """Files in one call: a call stays short, and so does the time for which others are locked out."""
+
+
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""Where nothing can be written nothing is evicted: what is there can be used as it is."""
 
 
 class Room(Enum):
@@ -78,6 +83,26 @@ class TransientFiles:
                     self._log.remove(path)
                 self._log.sync()
 
+    def keep_and_look(
+        self, paths: Sequence[str], look: Callable[[Sequence[str]], list[LocalFile]]
+    ) -> list[LocalFile]:
+        """`keep`, and look at the files, at one instant: what is there then is not evicted."""
+        while True:
+            if not self._log.exists():
+                found = look(paths)
+                if not self._log.exists():  # else a loader has begun meanwhile
+                    return found
+                continue
+            try:
+                with self._log.locked():
+                    for path in paths:
+                        self._log.remove(path)
+                    return look(paths)
+            except OSError as error:
+                if error.errno not in READ_ONLY:
+                    raise
+                return look(paths)
+
     def touch(self, path: str) -> None:
         """A file was used: of all transient ones it goes last now."""
         self._log.refresh()
@@ -98,21 +123,27 @@ class TransientFiles:
     def resize(self, path: str, size_bytes: int, limit_bytes: int | None) -> Room:
         """`reserve` for a file whose size is known now, before a byte of it is written.
 
+        The caller holds its part file: nobody else fetches it.
+
         Where that is more than there is room for, it has nothing reserved any more: whoever waits
         holds nothing that another one waits for.
         """
         self._log.refresh()
         if self._log.get(path) in (None, size_bytes):
             return Room.RESERVED
-        room = self.reserve(path, size_bytes, limit_bytes)
+        room = self.reserve(path, size_bytes, limit_bytes, exactly=True)
         if room is Room.FULL:
             with self._log.locked():
                 if self._log.get(path) is not None:
                     self._log.put(path, 0)
         return room
 
-    def reserve(self, path: str, size_bytes: int, limit_bytes: int | None) -> Room:
+    def reserve(
+        self, path: str, size_bytes: int, limit_bytes: int | None, *, exactly: bool = False
+    ) -> Room:
         """Count ``size_bytes`` for a file that is about to be fetched, evicting for it.
+
+        What is reserved for it already stays, unless ``exactly`` so much is meant.
 
         The file must be pinned. One of which something is here already and that is not transient
         does not become so.
@@ -124,6 +155,8 @@ class TransientFiles:
             counted = self._log.get(path)
             if counted is None and self._store.look(path).state is not LocalState.MISSING:
                 return Room.RESERVED
+            if counted is not None and not exactly:  # another process may be fetching it
+                size_bytes = max(size_bytes, counted)
             if limit_bytes is not None:
                 if size_bytes > limit_bytes:
                     raise CacheError(

@@ -61,6 +61,10 @@ class TransientLog:
         """What all of them count for together, as of the last look."""
         return self._total_bytes
 
+    def exists(self) -> bool:
+        """Whether anything was ever fetched on demand."""
+        return self._path.exists()
+
     def refresh(self) -> None:
         """Take in what was appended since the last look, by whomever; creates nothing."""
         with self._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import errno
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from nersemble_async.cache.eviction import READ_ONLY
 from nersemble_async.cache.pins import FilePin
 from nersemble_async.cache.store import LocalFile, LocalState
 from nersemble_async.errors import CacheLockedError
@@ -114,8 +114,7 @@ class OnDemand:
             if not pin.hold():
                 return None
         except OSError as error:
-            # Where nothing can be written nothing is evicted: a file that is there can be used.
-            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            if error.errno not in READ_ONLY:
                 raise
         found = self._run.store.look(path)
         if _is_here(found):

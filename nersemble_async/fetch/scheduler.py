@@ -85,7 +85,6 @@ class Scheduler:
         try:
             await run_blocking(self._run.threads, self._run.store.sweep)
             await self._look(self._plan)
-            await self._keep(self._plan)
             todo = [file for file in self._plan if not self._is_present(file)]
             if todo:
                 self._run.http.require_url()
@@ -104,7 +103,8 @@ class Scheduler:
         paths = [file.path for file in files]
         for first in range(0, len(paths), _LOOK_CHUNK_FILES):
             chunk = paths[first : first + _LOOK_CHUNK_FILES]
-            found = await run_blocking(self._run.threads, self._look_at, chunk)
+            keeping = self._run.transient.keep_and_look
+            found = await run_blocking(self._run.threads, keeping, chunk, self._look_at)
             self._found.update((local.path, local) for local in found)
 
     def _look_at(self, paths: Sequence[str]) -> list[LocalFile]:
@@ -115,10 +115,6 @@ class Scheduler:
             store.records.refresh()
             found = store.look_at(paths)
         return found
-
-    async def _keep(self, files: Iterable[PlannedFile]) -> None:
-        """What a loader had fetched is the user's from now on."""
-        await run_blocking(self._run.threads, self._run.keep, [file.path for file in files])
 
     def _is_present(self, file: PlannedFile) -> bool:
         local = self._found[file.path]
@@ -187,7 +183,6 @@ class Scheduler:
         locked, self._locked = self._locked, []
         await run_blocking(self._run.threads, self._run.store.records.refresh)
         await self._look(locked)
-        await self._keep(locked)
         for file in locked:
             if self._is_present(file):
                 await self._note(await self._present(self._found[file.path]))

@@ -120,8 +120,9 @@ class FileTransfer:
         return await run.on_disk(file.path, self._finish, part, published, limiter=slow)
 
     def _finish(self, part: PartialFile, published_sha256: str | None) -> FileRecord:
+        self._run.keep((self._file.path,))
         record = conclude(self._run.store, self._file, part, published_sha256)
-        # After its name stands: a loader that asks for it now either sees that or is seen here.
+        # Once more: a loader that asks for it now sees that its name stands, or is seen here.
         self._run.keep((self._file.path,))
         return record
 

@@ -83,6 +83,8 @@ class DiskWatch:
         self._store = Store(root)
         self._files = TransientFiles(self._store)
         self._stop = threading.Event()
+        self.busy = threading.Lock()
+        """Held while it looks, with files open."""
         self.most_bytes = 0
         self.most_counted_bytes = 0
         self.looks = 0
@@ -90,7 +92,7 @@ class DiskWatch:
     def look(self) -> None:
         """Look once."""
         log = self._files._log
-        with log.locked():
+        with self.busy, log.locked():
             there = 0
             for path in log.all():
                 # The final name first: a file on its way there is missed, not counted twice.

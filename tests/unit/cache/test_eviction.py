@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from nersemble_async.cache.eviction import Room, TransientFiles
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.cache.records import RecordLog
-from nersemble_async.cache.store import LocalState, Store
+from nersemble_async.cache.store import LocalFile, LocalState, Store
 from nersemble_async.errors import CacheError
 from tests.support.corpora import state_files
 from tests.support.records import record
@@ -150,10 +150,41 @@ def test_a_reservation_is_corrected(files: TransientFiles, store: Store) -> None
     assert files.reserve(A, 250, LIMIT) is Room.RESERVED
     assert files.usage() == (1, 250)
     assert files.reserve(A, 50, LIMIT) is Room.RESERVED
+    assert files.usage() == (1, 250), "another process, that knows less, takes nothing away"
+    assert files.resize(A, 50, LIMIT) is Room.RESERVED
     assert files.usage() == (1, 50)
     arrive(store, A, 70)
     files.settle(A)
     assert files.usage() == (1, 70)
+
+
+def test_without_room_for_its_real_size_it_holds_nothing(
+    files: TransientFiles, store: Store
+) -> None:
+    bring(files, store, A, B)
+    pins = [files.pin(path) for path in (A, B)]
+    assert all(pin.hold() for pin in pins)
+    assert files.reserve(C, SIZE, LIMIT) is Room.RESERVED
+    assert files.resize(C, SIZE + 1, LIMIT) is Room.FULL
+    assert files.usage() == (3, 2 * SIZE)
+    assert files.reserve(D, SIZE, LIMIT) is Room.RESERVED
+    for pin in pins:
+        pin.release()
+
+
+def test_looked_at_on_purpose_it_is_kept(files: TransientFiles, store: Store) -> None:
+    assert [f.state for f in files.keep_and_look([A], store.look_at)] == [LocalState.MISSING]
+    assert not store.state_folder.exists(), "looking creates nothing"
+    bring(files, store, A, B)
+    evictor = TransientFiles(store)
+
+    def look(paths: Sequence[str]) -> list[LocalFile]:
+        assert evictor.all().keys() == {B}
+        return store.look_at(paths)
+
+    found = TransientFiles(store).keep_and_look([A, C], look)
+    assert [f.state for f in found] == [LocalState.COMPLETE, LocalState.MISSING]
+    assert files.usage() == (1, SIZE)
 
 
 def test_nothing_came_of_it(files: TransientFiles, store: Store) -> None:

@@ -5,6 +5,9 @@ A map of the package, in the order in which a byte passes through it:
 - `benchmark`: what exists (pure data); `constants`: the same under the official names
 - `fetch`: how bytes arrive; `cache`: where they rest
 - `formats`: bytes ↔ arrays
+- `loaders`: arrays as streams, shuffled or in lock-step; PyTorch datasets
+- `data_managers`: what users hold, one for each benchmark; `sync`: the same without an event loop
+- `preview`: pictures of data
 - `synthetic`: a small, geometrically consistent stand-in for the licensed data
 - `cli`: the command line, ``nersemble-async`` and ``python -m nersemble_async``
 - `settings`, `log`, `workers`, `errors`: what all of them stand on
@@ -20,32 +23,70 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Fetcher": "fetch.fetcher",
-    "Selection": "fetch.plan",
-    "FetchPlan": "fetch.plan",
-    "PlannedFile": "fetch.plan",
-    "FetchReport": "fetch.progress",
+    "CameraCalibration": "formats.cameras",
     "EvidenceGrade": "fetch.progress",
-    "Settings": "settings",
+    "FetchPlan": "fetch.plan",
+    "FetchReport": "fetch.progress",
+    "Fetcher": "fetch.fetcher",
+    "FlameProvider": "formats.flame_provider",
+    "FlameTracking": "formats.flame",
+    "Frame": "loaders.frame",
+    "FrameCache": "loaders.frame_cache",
+    "FrameFormat": "formats.frame_format",
+    "ImageKey": "benchmark.keys",
+    "MonoFlameAvatarDataManager": "data_managers.video_managers",
+    "MultiViewFrame": "loaders.multi_view_frame",
+    "NVSDataManager": "data_managers.video_managers",
     "NersembleError": "errors",
+    "PlannedFile": "fetch.plan",
+    "Pointcloud": "formats.pointcloud",
+    "SVFRDataManager": "data_managers.svfr_manager",
+    "Selection": "fetch.plan",
+    "Settings": "settings",
 }
 
 __all__ = [
+    "CameraCalibration",
     "EvidenceGrade",
     "FetchPlan",
     "FetchReport",
     "Fetcher",
+    "FlameProvider",
+    "FlameTracking",
+    "Frame",
+    "FrameCache",
+    "FrameFormat",
+    "ImageKey",
+    "MonoFlameAvatarDataManager",
+    "MultiViewFrame",
+    "NVSDataManager",
     "NersembleError",
     "PlannedFile",
+    "Pointcloud",
+    "SVFRDataManager",
     "Selection",
     "Settings",
 ]
 
 if TYPE_CHECKING:
+    from nersemble_async.benchmark.keys import ImageKey
+    from nersemble_async.data_managers.svfr_manager import SVFRDataManager
+    from nersemble_async.data_managers.video_managers import (
+        MonoFlameAvatarDataManager,
+        NVSDataManager,
+    )
     from nersemble_async.errors import NersembleError
     from nersemble_async.fetch.fetcher import Fetcher
     from nersemble_async.fetch.plan import FetchPlan, PlannedFile, Selection
     from nersemble_async.fetch.progress import EvidenceGrade, FetchReport
+    from nersemble_async.formats.cameras import CameraCalibration
+    from nersemble_async.formats.flame import FlameTracking
+    from nersemble_async.formats.flame_provider import FlameProvider
+    from nersemble_async.formats.frame_format import FrameFormat
+    from nersemble_async.formats.pointcloud import Pointcloud
+    from nersemble_async.loaders.frame import Frame
+    from nersemble_async.loaders.frame_cache import FrameCache
+    from nersemble_async.loaders.multi_view_frame import MultiViewFrame
     from nersemble_async.settings import Settings
 
 

@@ -13,12 +13,24 @@ import pytest
 import nersemble_async
 
 OFFERED = {
+    "CameraCalibration",
     "EvidenceGrade",
     "FetchPlan",
     "FetchReport",
     "Fetcher",
+    "FlameProvider",
+    "FlameTracking",
+    "Frame",
+    "FrameCache",
+    "FrameFormat",
+    "ImageKey",
+    "MonoFlameAvatarDataManager",
+    "MultiViewFrame",
+    "NVSDataManager",
     "NersembleError",
     "PlannedFile",
+    "Pointcloud",
+    "SVFRDataManager",
     "Selection",
     "Settings",
 }

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 from benchmarks.load_scripts.job import Job, Meter, Outcome, answer, digest, label
-
-# By name for as long as the data manager has no streams: a type checker would miss them.
-NVSDataManager: Any = importlib.import_module("nersemble_async.data_managers").NVSDataManager
+from nersemble_async.data_managers import NVSDataManager
 
 Work = Callable[[Job], Coroutine[None, None, Outcome]]
 
@@ -47,7 +43,9 @@ async def multi_view(job: Job) -> Outcome:
     manager = NVSDataManager(job.root, job.participant_id)
     kept = {}
     with Meter() as meter:
-        opened = manager.open_multi_view(job.sequence_name, job.serials, timesteps=job.steps)
+        opened = manager.open_multi_view(
+            job.sequence_name, job.serials, job.steps, with_alpha=False, with_calibration=False
+        )
         async with opened as samples:
             async for sample in samples:
                 if sample.timestep in job.checked:

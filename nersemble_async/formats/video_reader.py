@@ -213,10 +213,12 @@ class VideoReader:
 
     def _packet(self, position: int) -> av.Packet[Any]:
         size_bytes = int(self.index.sizes[position])
-        data = os.pread(self._descriptor, size_bytes, int(self.index.offsets[position]))
-        if len(data) != size_bytes:
+        # FFmpeg's own memory, not Python's: a codec's thread may have to free it while whoever
+        # closes the decoder holds the GIL and waits for that thread.
+        packet: av.Packet[Any] = av.Packet(size_bytes)
+        offset = int(self.index.offsets[position])
+        if os.preadv(self._descriptor, [memoryview(packet)], offset) != size_bytes:
             raise ValueError("the file is shorter than when it was indexed")
-        packet = av.Packet(data)
         packet.pts = int(self.index.packet_frames[position])
         packet.dts = position
         packet.is_keyframe = bool(self.index.is_keyframe[position])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -265,3 +267,22 @@ def test_codec_threads_end_with_the_reader(plain: Path) -> None:
         assert len(list(Path("/proc/self/task").iterdir())) > 1
         during = len(list(Path("/proc/self/task").iterdir()))
     assert len(list(Path("/proc/self/task").iterdir())) < during
+
+
+def test_a_reader_is_closed_while_its_codec_threads_work(tmp_path: Path) -> None:
+    """They must not wait for the GIL, which whoever closes them holds: seen, it hung for ever."""
+    path = write_video(tmp_path / "cam_1.mp4", 60, size=(320, 240), gop=60)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from nersemble_async.formats.video_reader import VideoReader\n"
+        "for kept in range(40):\n"
+        "    reader = VideoReader(Path(sys.argv[1]), threads=3)\n"
+        "    frames = reader.decode_range()\n"
+        "    for _ in range(1 + kept % 9):\n"
+        "        next(frames)\n"
+        "    if kept % 2:\n"
+        "        reader.close()\n"
+        "    del frames, reader\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, path]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0

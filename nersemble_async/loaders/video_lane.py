@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nersemble_async.errors import DecodeError
 from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
 from nersemble_async.formats.frame_format import FrameFormat
 from nersemble_async.formats.packet_plan import IntArray, plan_packets
@@ -97,8 +96,6 @@ class VideoLane:
         if frames is not None:
             frames.close()
         if reader is not None:
-            if self._codec_threads > 1:
-                _rest_codec_threads(reader)
             reader.close()
 
     # ---- within -------------------------------------------------------------------------------
@@ -153,17 +150,3 @@ def _without_locals(error: Exception) -> Exception:
         traceback.clear_frames(part.__traceback__)
         part = part.__cause__ or part.__context__
     return error
-
-
-def _rest_codec_threads(reader: VideoReader) -> None:
-    """Let a decoder's threads come to rest before it is closed.
-
-    PyAV holds the GIL while it frees a decoder, which joins the decoder's threads; one of them
-    that still has a packet of Python's bytes needs the GIL to free it, and both wait for ever.
-    Decoding a frame anew takes the packets back first, without the GIL.
-    """
-    try:
-        for _ in reader.decode_frames([0]):
-            pass
-    except (DecodeError, OSError):
-        pass  # what matters is done before the frame is decoded

@@ -122,6 +122,10 @@ class FrameDataset(Dataset):  # type: ignore[misc, unused-ignore]
         )
         return _sample(frame, serial_index)
 
+    def close(self) -> None:
+        """Close this process's videos; a later sample opens them anew. The cache is the user's."""
+        self._readers.close()
+
     def _decode(self, source: VideoSource, frame_index: int) -> DecodedFrame:
         if self._frame_cache is None:
             return self._readers.decode(source, frame_index)
@@ -284,8 +288,14 @@ class _OpenVideos:
         self._readers = IdleReaders()
         self._indexes: dict[VideoSource, VideoIndex] = {}
 
+    def close(self) -> None:
+        self._readers.close()
+
     def __reduce__(self) -> tuple[type[_OpenVideos], tuple[()]]:
         return type(self), ()
+
+    def __del__(self) -> None:
+        self.close()
 
     def decode(self, source: VideoSource, frame_index: int) -> DecodedFrame:
         if source not in self._indexes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +21,11 @@ _REPOSITORY = Path(__file__).parents[2]
 
 FILTERS = [
     "error",
-    # torch itself: pinning without a GPU, and its own use of what Python deprecates.
+    # torch's own: no GPU to pin for, few cores, Python 3.12 on forks, what torchdata calls.
     "ignore:'pin_memory' argument is set as true:UserWarning",
+    "ignore:This DataLoader will create:UserWarning",
+    "ignore:This process:DeprecationWarning",
+    "ignore:'set_vital' is deprecated:UserWarning",
 ]
 
 
@@ -53,15 +58,22 @@ def run_with_torch(script: Path, argument: object, timeout_seconds: float = 100)
         timeout_seconds: of the whole run.
     """
     warnings = [part for warning in FILTERS for part in ("-W", warning)]
-    completed = subprocess.run(
+    process = subprocess.Popen(
         [torch_python(), *warnings, str(script)],
-        input=json.dumps(argument),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=timeout_seconds,
-        check=False,
         env={**os.environ, "PYTHONPATH": str(_REPOSITORY), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
-    if completed.returncode != 0:
-        pytest.fail(f"{script.name} failed:\n{completed.stdout}\n{completed.stderr}")
-    return json.loads(completed.stdout.splitlines()[-1])
+    try:
+        output, errors = process.communicate(json.dumps(argument), timeout_seconds)
+    finally:
+        # Workers that hang outlive their parent.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode != 0:
+        pytest.fail(f"{script.name} failed:\n{output}\n{errors}")
+    return json.loads(output.splitlines()[-1])

@@ -28,16 +28,18 @@ Out = Annotated[
 
 
 def demo(out: Out = None, log_format: options.LogFormatOption = None) -> None:
-    """Show what this tool does: make, serve, fetch, kill, resume, verify. Under a minute.
+    """Show what this tool does: fetch, kill, resume, verify, stream, draw. Under a minute.
 
     A small stand-in of the benchmark is made and served on this machine. The real `fetch`
     command brings it, is killed midway with SIGKILL, goes on where it stopped; `verify` hashes
-    everything, and a contact sheet shows what came. Your own URL and data are not touched.
+    everything. Then cameras are streamed, random and shuffled images loaded, pointclouds and FLAME
+    heads read, and pictures drawn of it all. Your own URL and data are not touched.
     """
     from nersemble_async.cli.session import run_command  # noqa: PLC0415 -- not for --help
 
     async def work(session: "Session") -> ExitCode:
-        from nersemble_async.cli.demo_steps import STEPS, run_steps  # noqa: PLC0415 -- aiohttp
+        from nersemble_async.cli.demo_stage import run_steps  # noqa: PLC0415 -- aiohttp
+        from nersemble_async.cli.demo_steps import STEPS  # noqa: PLC0415 -- numpy, av
 
         return await run_steps(STEPS, _empty_folder(out), session.output)
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
+import numpy as np
 import pytest
 
-from nersemble_async.cli.demo_steps import STEPS, Demo, DemoError, Step, run_steps
+from nersemble_async.cli import demo_load_steps
+from nersemble_async.cli.demo_load_steps import mean_jump
+from nersemble_async.cli.demo_stage import Demo, DemoError, Step, run_steps
+from nersemble_async.cli.demo_steps import STEPS
 from nersemble_async.cli.output import PlainOutput
 from nersemble_async.cli.synthesize import render
 from nersemble_async.fetch.progress import ExitCode
+from nersemble_async.sync import NVSDataManager
 from nersemble_async.synthetic import dataset
 from nersemble_async.synthetic.scale import SCALES, SyntheticScale
 from tests.support.corpora import visible_files
@@ -29,6 +36,8 @@ async def test_every_step_of_the_demo(
     # The user's own settings are there, and stay untouched and unused.
     monkeypatch.setenv("NERSEMBLE_BENCHMARK_URL", SECRET)
     monkeypatch.setenv("NERSEMBLE_BENCHMARK_FOLDER", str(tmp_path / "mine"))
+    monkeypatch.setenv("NERSEMBLE_FRAME_CACHE_FOLDER", str(tmp_path / "mine/frames"))
+    monkeypatch.setenv("NERSEMBLE_FRAME_CACHE_LIMIT", "1")
     out = tmp_path / "demo"
     out.mkdir()
     seen: list[Demo] = []
@@ -44,7 +53,23 @@ async def test_every_step_of_the_demo(
     assert "were not sent again" in told
     assert "Done in" in told
 
+    assert "3 samples: 13 images, alpha maps, calibration, pointcloud" in told
+    assert "39 images (and alpha maps) of 44 × 64 in " in told
+    assert "$ nersemble-async prepare nvs/388/GLASSES" in told
+    assert "all of them are the same to the bit" in told
+    assert "39 images of 44 × 64, each once" in told
+    assert "FLAME heads of 22 sequences" in told
+
     (demo,) = seen
+    summary = dict(demo.summary)
+    assert {
+        "13 cameras in lock-step",
+        "a random image",
+        "shuffled",
+        "pointclouds",
+    } <= summary.keys()
+    for name in ("nvs_388_GLASSES.png", "mono_flame_avatar_393_EXP-5-mouth.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert (out / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
     fetched = visible_files(demo.root)
     served = visible_files(demo.served)
@@ -54,6 +79,32 @@ async def test_every_step_of_the_demo(
     assert all("flame2023_tracking.npz" in path for path in served.keys() - fetched.keys())
     assert demo.sent.total < 1.2 * demo.total_bytes
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.asyncio
+async def test_frames_that_differ_end_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: Path
+) -> None:
+    class Wrong(NVSDataManager):
+        def load_image(self, *given: Any, **more: Any) -> Any:
+            image = super().load_image(*given, **more)
+            return image if self._assets._frame_cache is None else np.roll(image, 1, 0)
+
+    async def copy_videos(demo: Demo) -> None:
+        images = "nvs/388/sequences/GLASSES/images"
+        await anyio.to_thread.run_sync(shutil.copytree, stand_in / images, demo.root / images)
+
+    monkeypatch.setattr(demo_load_steps, "BlockingNVSDataManager", Wrong)
+    steps = [Step("Copy", copy_videos), Step("Compare", demo_load_steps.load_random_frames)]
+    with pytest.raises(DemoError, match="40 frames differ between video and frame cache"):
+        await run_steps(steps, tmp_path, PlainOutput())
+
+
+def test_how_far_a_shuffle_mixes() -> None:
+    in_order = [(serial, timestep) for serial in ("a", "b") for timestep in range(5)]
+    assert mean_jump(in_order) == (1, 11 / 3)
+    shuffled = [in_order[position] for position in np.random.default_rng(0).permutation(10)]
+    assert mean_jump(shuffled)[0] > 2
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ A map of the package, in the order in which a byte passes through it:
 - `preview`: pictures of data
 - `synthetic`: a small, geometrically consistent stand-in for the licensed data
 - `cli`: the command line, ``nersemble-async`` and ``python -m nersemble_async``
-- `settings`, `log`, `workers`, `errors`: what all of them stand on
+- `settings`, `log`, `workers`, `errors`, `version`: what all of them stand on
 
 The names below are loaded on first use, so that ``import nersemble_async`` costs nothing.
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from nersemble_async.version import __version__ as __version__
 
 _HOMES = {
     "CameraCalibration": "formats.cameras",

@@ -36,7 +36,7 @@ for command in (fetch, verify, status, checksums, info, preview, prepare, synthe
 
 def _print_version(value: bool) -> None:
     if value:
-        from nersemble_async import __version__  # noqa: PLC0415 -- only here
+        from nersemble_async.version import __version__  # noqa: PLC0415 -- only here
 
         sys.stdout.write(f"nersemble-async {__version__}\n")
         raise typer.Exit

@@ -13,13 +13,13 @@ import anyio
 from pydantic import SecretStr
 from yarl import URL
 
-from nersemble_async import __version__
 from nersemble_async.cache.extents import ByteRange
 from nersemble_async.cache.journal import RemoteIdentity
 from nersemble_async.errors import FetchError, MissingBenchmarkUrlError, ProtocolError
 from nersemble_async.fetch.headers import range_header
 from nersemble_async.fetch.http.answer import Answer, answer_of, identity_of
 from nersemble_async.fetch.http.faults import refusal, translate
+from nersemble_async.version import __version__
 
 _READ_BUFFER_BYTES = 1 << 18
 CLOSE_SECONDS = 5.0

@@ -32,6 +32,7 @@ from nersemble_async.data_managers.official_paths import (
 )
 from nersemble_async.data_managers.participant_files import ParticipantFiles, root_folder
 from nersemble_async.formats.cameras import CameraCalibration
+from nersemble_async.formats.decoded_frame import FrameArray
 from nersemble_async.formats.flame import FlameTracking
 from nersemble_async.formats.flame_provider import FlameProvider
 from nersemble_async.formats.official_image import image_format
@@ -149,9 +150,9 @@ class _VideoDataManager(_Closing, VideoPaths):
         as_uint8: bool = False,
         every_nth_frame: int | None = None,
         scale: float | None = None,
-    ) -> list[Uint8Image] | list[Float32Image]:
+    ) -> list[FrameArray]:
         """All frames as in `load_image`, scaled: mind the memory, `iterate_images` holds one."""
-        return list(self.iterate_images(sequence_name, serial, as_uint8, every_nth_frame, scale))  # type: ignore[return-value]
+        return list(self.iterate_images(sequence_name, serial, as_uint8, every_nth_frame, scale))
 
     def iterate_images(
         self,
@@ -160,13 +161,11 @@ class _VideoDataManager(_Closing, VideoPaths):
         as_uint8: bool = False,
         every_nth_frame: int | None = None,
         scale: float | None = None,
-    ) -> Iterator[Uint8Image] | Iterator[Float32Image]:
+    ) -> Iterator[FrameArray]:
         """What `load_all_images` loads, one after another; the video is open meanwhile."""
         video = self._files.video("images", sequence_name, serial)
         step = 1 if every_nth_frame is None else every_nth_frame
-        return self._assets.read_images(  # type: ignore[return-value]
-            video, step, as_uint8=as_uint8, scale=scale
-        )
+        return self._assets.read_images(video, step, as_uint8=as_uint8, scale=scale)
 
     def video_sources(
         self,

@@ -137,7 +137,7 @@ class _VideoDataManager(FrameStreams, MultiViewStreams, VideoPaths):
         as_uint8: bool = False,
         every_nth_frame: int | None = None,
         scale: float | None = None,
-    ) -> list[Uint8Image] | list[Float32Image]:
+    ) -> list[FrameArray]:
         """All frames as in `load_image`, scaled: mind the memory, `open_frames` holds a few."""
         step = 1 if every_nth_frame is None else every_nth_frame
         finish = partial(official_image, as_uint8=as_uint8, scale=scale)
@@ -146,7 +146,7 @@ class _VideoDataManager(FrameStreams, MultiViewStreams, VideoPaths):
             async for frame in frames:
                 image = frame.image.astype(np.uint8, copy=False)
                 images.append(await self._access.run(finish, image))
-        return images  # type: ignore[return-value]
+        return images
 
     async def load_camera_calibration(self) -> CameraCalibration:
         """Poses and intrinsics of all cameras, hold-out cameras included."""

@@ -221,15 +221,17 @@ class ShuffledReader:
         layout = self._layout
         number = int(self._plan.frames[self._plan.emission[position]])
         video = int(layout.video[number])
+        frame_index = int(layout.frame_index[number])
         result: Frame | Exception
         try:
             arrays = [
-                form.array(part) for form, part in zip(self._videos[video], kept, strict=True)
+                form.array(part, frame_index)
+                for form, part in zip(self._videos[video], kept, strict=True)
             ]
             result = Frame(
                 serial=layout.serials[video],
                 timestep=int(layout.timestep[number]),
-                frame_index=int(layout.frame_index[number]),
+                frame_index=frame_index,
                 image=arrays[0],
                 alpha_map=arrays[1] if len(arrays) > 1 else None,
             )

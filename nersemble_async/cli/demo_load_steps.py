@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nersemble_async.cli.demo_stage import DemoError
-from nersemble_async.cli.wording import bytes_in_words, seconds_in_words
+from nersemble_async.cli.wording import bytes_in_words
 from nersemble_async.data_managers import MonoFlameAvatarDataManager, NVSDataManager
 from nersemble_async.data_managers.prepared_frames import make_frame_cache
 from nersemble_async.fetch.progress import ExitCode
@@ -60,7 +60,7 @@ async def stream_cameras(demo: Demo) -> None:
     demo.say(
         f"{images // n_cameras} samples: {n_cameras} images, alpha maps, calibration, pointcloud",
         f"{needed} of memory at most, which is said beforehand",
-        f"{images} images (and alpha maps) of {size} in {seconds_in_words(seconds)}: {rate}",
+        f"{images} images (and alpha maps) of {size} in {1000 * seconds:.0f} ms: {rate}",
     )
     demo.summary.append((f"{n_cameras} cameras in lock-step", f"{rate} (of {size})"))
 
@@ -127,7 +127,7 @@ async def shuffle(demo: Demo) -> None:
         raise DemoError("a shuffled epoch did not give each frame once")
     jump, expected = mean_jump(places)
     demo.say(
-        f"{len(places)} images of {size}, each once, in {seconds_in_words(seconds)}: "
+        f"{len(places)} images of {size}, each once, in {1000 * seconds:.0f} ms: "
         f"{len(places) / seconds:,.0f} images/s",
         f"from one to the next {jump:.1f} places, counted by camera and timestep, in the mean "
         f"(a true shuffle: {expected:.1f})",

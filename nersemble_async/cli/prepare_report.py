@@ -172,5 +172,5 @@ def _work_in_words(preparation: Preparation) -> str:
     present = f", {preparation.n_present:,} were there already" if preparation.n_present else ""
     return (
         f"{preparation.n_stored:,} decoded in {seconds_in_words(preparation.seconds)} "
-        f"({rate:.3g} frames/s){present}"
+        f"({rate:,.0f} frames/s){present}"
     )

@@ -5,7 +5,7 @@
 - `asset_access`: threads and fetching on demand, for the former
 - `local_assets`: the blocking core of both; `reader_pool`: videos that it keeps open
 - `participant_files`, `timeline`, `official_paths`: which files, timesteps and paths; pure
-- `overview`: what is on disk of a sequence
+- `overview`: what is on disk of a sequence; `prepared_frames`: what decoding it beforehand takes
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 - FLAME: `flame` (trackings), `flame_provider` (their heads), from `flame_model` (the model's
   files, read with `flame_pickle` over `pickle_machine`) and `flame_skinning`; `flame_torch`: the
   same in torch
-- `cameras`, `image`, `mesh` (with `obj_text`)
+- `cameras`, `image`, `mesh` (with `obj_text`); `freed_blocks`: memory used again
 - `inspection`: what is in a file, in facts
 - `content`: does a file parse as what it should be (what the fetch calls), from light checks that
   need the standard library only: `mp4_boxes`, `mp4_samples`, `pcd_header`, `npz_members`,

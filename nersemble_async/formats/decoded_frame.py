@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.formats.frame_format import FrameFormat
+from nersemble_async.formats.freed_blocks import reuse_freed_blocks
 
 FrameArray = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 """As its `FrameFormat` says: (H, W, C) or (C, H, W), uint8 or float32."""
+
+reuse_freed_blocks()
 
 _PLAIN = FrameFormat()
 _LEVELS = np.float32(255)
@@ -100,7 +103,8 @@ def _array_of(
     changes: dict[str, Any] = {}
     if size is not None and size != (frame.width, frame.height):
         changes = {"width": size[0], "height": size[1], "interpolation": "BILINEAR"}
-    converted = _OF_THREAD.reformatter.reformat(frame, format=pixel_format, **changes)
+    # One thread: swscale would start others that a forked child then waits for in vain.
+    converted = _OF_THREAD.reformatter.reformat(frame, format=pixel_format, threads=1, **changes)
     return converted.to_ndarray().astype(np.uint8, copy=False)
 
 

@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from nersemble_async.errors import DecodeError, SelectionError
 from nersemble_async.formats.array_summary import summarise_arrays
+from nersemble_async.formats.freed_blocks import reuse_freed_blocks
 from nersemble_async.formats.pcd_data import iter_columns
 from nersemble_async.formats.pcd_header import PcdHeader, read_checked_header
+
+reuse_freed_blocks()
 
 PointcloudField = Literal["points", "colors", "normals"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -141,3 +143,22 @@ def test_its_size_in_memory_and_its_words(frame: DecodedFrame) -> None:
     assert 110 * 160 * 1.5 <= frame.nbytes < 4 * 110 * 160
     assert repr(frame) == "DecodedFrame(frame_index=2, yuv420p, 110 x 160)"
     assert isinstance(frame.video_frame, av.VideoFrame)
+
+
+def test_a_forked_child_converts_what_its_parent_did(tmp_path: Path) -> None:
+    """Large enough for swscale to want threads of its own, which a child would not have."""
+    path = write_video(tmp_path / "cam_1.mp4", 1, size=(640, 960))
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from nersemble_async.formats.video_reader import VideoReader\n"
+        "with VideoReader(Path(sys.argv[1])) as reader:\n"
+        "    frame = reader.decode(0)\n"
+        "image = frame.to_rgb()\n"
+        "for _ in range(4):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os._exit(0 if (frame.to_rgb() == image).all() else 3)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], check=False, timeout=60)
+    assert done.returncode == 0

@@ -103,7 +103,7 @@ def test_defaults(env_file: Path) -> None:
     assert settings.benchmark_url is None
     assert (settings.connections, settings.read_timeout, settings.max_rate) == (8, 30.0, None)
     assert settings.cache_limit is None
-    assert settings.frame_cache_folder is settings.frame_cache_limit is None
+    assert (settings.frame_cache_folder, settings.frame_cache_limit) == (None, None)
     assert settings.root == platformdirs.user_cache_path("nersemble_async") / "benchmark"
     with pytest.raises(MissingBenchmarkUrlError, match="NERSEMBLE_BENCHMARK_URL"):
         settings.require_url()

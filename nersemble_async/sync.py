@@ -129,6 +129,10 @@ class _VideoDataManager(_Closing, VideoPaths):
     ) -> Float32Image: ...
     @overload
     def load_image(
+        self, sequence_name: str, serial: str, timestep: int, as_uint8: Literal[True]
+    ) -> Uint8Image: ...
+    @overload
+    def load_image(
         self, sequence_name: str, serial: str, timestep: int, as_uint8: bool
     ) -> Uint8Image | Float32Image: ...
     def load_image(

@@ -62,11 +62,17 @@ class ReaderPool:
             DecodeError: not a video.
             OSError: the file cannot be read.
         """
-        index = self._indices.get(source.path)
-        if index is None or not index.fits(source.path.stat()):
-            index = source.read_index()
-            self._indices[source.path] = index
-        return index
+        stat = source.path.stat()
+        known = self._indices.get(source.path)
+        if known is not None and known.fits(stat):
+            return known
+        index = source.read_index()
+        with self._lock:
+            # Another thread may have been first: all readers of a file have the same index.
+            known = self._indices.get(source.path)
+            if known is None or _state(known) != _state(index):
+                known = self._indices[source.path] = index
+            return known
 
     def decode(self, source: VideoSource, frame_index: int) -> DecodedFrame:
         """One frame; best asked for in ascending order.
@@ -134,6 +140,11 @@ class ReaderPool:
 
     def _after_fork(self) -> None:
         self._lock.release()
+
+
+def _state(index: VideoIndex) -> tuple[int, int]:
+    """Of the file that was indexed."""
+    return index.source_bytes, index.source_mtime_ns
 
 
 def _close_all(kept: list[_OpenVideo]) -> None:

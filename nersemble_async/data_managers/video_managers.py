@@ -111,6 +111,10 @@ class _VideoDataManager(FrameStreams, MultiViewStreams, VideoPaths):
     ) -> Float32Image: ...
     @overload
     async def load_image(
+        self, sequence_name: str, serial: str, timestep: int, as_uint8: Literal[True]
+    ) -> Uint8Image: ...
+    @overload
+    async def load_image(
         self, sequence_name: str, serial: str, timestep: int, as_uint8: bool
     ) -> Uint8Image | Float32Image: ...
     async def load_image(

@@ -133,6 +133,21 @@ def test_threads_that_want_one_video_have_a_reader_each(
     pool.close()
 
 
+def test_threads_that_read_an_index_at_once_get_the_same(sources: list[VideoSource]) -> None:
+    pool, all_inside = ReaderPool(), threading.Barrier(3)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(3) as threads:
+        read = VideoSource.read_index
+
+        def meet(self: VideoSource) -> object:
+            index = read(self)
+            all_inside.wait(timeout=30)
+            return index
+
+        patch.setattr(VideoSource, "read_index", meet)
+        first, *others = threads.map(pool.read_index, [sources[0]] * 3)
+    assert all(other is first for other in others)
+
+
 def test_two_readers_of_one_video_go_on_where_they_stand(
     sources: list[VideoSource], opened: list[VideoReader]
 ) -> None:

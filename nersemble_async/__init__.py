@@ -43,6 +43,7 @@ _HOMES = {
     "SVFRDataManager": "data_managers.svfr_manager",
     "Selection": "fetch.plan",
     "Settings": "settings",
+    "make_frame_cache": "data_managers.prepared_frames",
 }
 
 __all__ = [
@@ -66,10 +67,12 @@ __all__ = [
     "SVFRDataManager",
     "Selection",
     "Settings",
+    "make_frame_cache",
 ]
 
 if TYPE_CHECKING:
     from nersemble_async.benchmark.keys import ImageKey
+    from nersemble_async.data_managers.prepared_frames import make_frame_cache
     from nersemble_async.data_managers.svfr_manager import SVFRDataManager
     from nersemble_async.data_managers.video_managers import (
         MonoFlameAvatarDataManager,

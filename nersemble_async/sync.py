@@ -80,7 +80,7 @@ class _Closing:
         return f"{type(self).__name__}({files.folder!r}, {files.participant_id})"
 
 
-class _VideoDataManager(_Closing, VideoPaths):
+class _VideoParticipant(_Closing, VideoPaths):
     """One participant of a benchmark with videos."""
 
     _task: Task
@@ -192,7 +192,7 @@ class _VideoDataManager(_Closing, VideoPaths):
         return self._assets.read_camera_calibration()
 
 
-class NVSDataManager(_VideoDataManager, NVSPaths):
+class NVSDataManager(_VideoParticipant, NVSPaths):
     """One participant of the dynamic novel view synthesis benchmark.
 
     Args:
@@ -214,7 +214,7 @@ class NVSDataManager(_VideoDataManager, NVSPaths):
         return cloud.points, cloud.colors, cloud.normals
 
 
-class MonoFlameAvatarDataManager(_VideoDataManager, MonoFlameAvatarPaths):
+class MonoFlameAvatarDataManager(_VideoParticipant, MonoFlameAvatarPaths):
     """One participant of the monocular FLAME avatar benchmark; arguments as `NVSDataManager`."""
 
     _task: Task = "mono_flame_avatar"

@@ -103,7 +103,8 @@ def _load_randomly(root: Path, *, with_frame_cache: bool = False) -> tuple[list[
             (serials[draw.integers(len(serials))], timesteps[draw.integers(len(timesteps))])
             for _ in range(_RANDOM_FRAMES)
         ]
-        images, seconds = [], []
+        images: list[FrameArray] = []
+        seconds: list[float] = []
         for serial, timestep in places:
             started = time.perf_counter()
             images.append(manager.load_image(NVS_SEQUENCE, serial, timestep, as_uint8=True))

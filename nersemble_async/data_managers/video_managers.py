@@ -34,7 +34,7 @@ Uint8Image = npt.NDArray[np.uint8]
 Float32Image = npt.NDArray[np.float32]
 
 
-class _VideoDataManager(FrameStreams, MultiViewStreams, VideoPaths):
+class _VideoParticipant(FrameStreams, MultiViewStreams, VideoPaths):
     """One participant of a benchmark with videos."""
 
     _task: Task
@@ -159,7 +159,7 @@ class _VideoDataManager(FrameStreams, MultiViewStreams, VideoPaths):
         )
 
 
-class NVSDataManager(_VideoDataManager, PointcloudStreams, NVSPaths):
+class NVSDataManager(_VideoParticipant, PointcloudStreams, NVSPaths):
     """One participant of the dynamic novel view synthesis benchmark.
 
     It may be used as it is, or as an async context manager, which closes the videos that it keeps
@@ -192,7 +192,7 @@ class NVSDataManager(_VideoDataManager, PointcloudStreams, NVSPaths):
         return cloud.points, cloud.colors, cloud.normals
 
 
-class MonoFlameAvatarDataManager(_VideoDataManager, MonoFlameAvatarPaths):
+class MonoFlameAvatarDataManager(_VideoParticipant, MonoFlameAvatarPaths):
     """One participant of the monocular FLAME avatar benchmark; see `NVSDataManager`."""
 
     _task: Task = "mono_flame_avatar"

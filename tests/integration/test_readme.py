@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.fetching import command_environment, run_command
 from tests.support.nginx import run_nginx
+from tests.support.torch_python import torch_python
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -35,9 +36,12 @@ def test_every_python_block_runs(stand_in: Path, tmp_path: Path) -> None:
         found = blocks("python")
         assert len(found) >= 2
         for code in found:
+            script = tmp_path / "block.py"  # a file: workers that are spawned import it
+            script.write_text(code, "utf-8")
+            needs_torch = "from torch" in code
             done = subprocess.run(
-                [sys.executable, "-c", code],
-                env=environment,
+                [torch_python() if needs_torch else sys.executable, script],
+                env={**environment, "PYTHONPATH": str(README.parent)},
                 capture_output=True,
                 text=True,
                 timeout=60,
@@ -52,7 +56,16 @@ def test_every_command_runs(
     """In their order, in one folder, against a server of the stand-in."""
     monkeypatch.chdir(tmp_path)
     commands = shown_commands()
-    assert {"fetch", "status", "verify", "checksums", "synthesize"} <= {c[0] for c in commands}
+    assert {
+        "fetch",
+        "status",
+        "verify",
+        "checksums",
+        "synthesize",
+        "prepare",
+        "info",
+        "preview",
+    } <= {c[0] for c in commands}
     with run_nginx(stand_in, tmp_path / "nginx") as server:
         environment = command_environment(server.url, tmp_path / "root")
         for arguments in commands:

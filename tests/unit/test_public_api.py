@@ -33,6 +33,7 @@ OFFERED = {
     "SVFRDataManager",
     "Selection",
     "Settings",
+    "make_frame_cache",
 }
 
 
@@ -73,7 +74,7 @@ def test_other_names_are_no_attributes() -> None:
 
 
 def test_a_star_import_brings_them() -> None:
-    code = "from nersemble_async import *\nprint(sorted(n for n in dir() if n[0].isupper()))"
+    code = "from nersemble_async import *\nprint(sorted(n for n in dir() if n[0] != '_'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ast.literal_eval(done.stdout) == sorted(OFFERED)
 

@@ -284,5 +284,5 @@ def test_a_reader_is_closed_while_its_codec_threads_work(tmp_path: Path) -> None
         "        reader.close()\n"
         "    del frames, reader\n"
     )
-    command = [sys.executable, "-W", "ignore", "-c", program, path]
+    command = [sys.executable, "-W", "ignore", "-c", program, str(path)]
     assert subprocess.run(command, check=False, timeout=60).returncode == 0

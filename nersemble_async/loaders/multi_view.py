@@ -161,7 +161,8 @@ async def open_multi_view(
         calibration: given out with each sample as it is: crop and scale are the caller's to do.
         pointclouds: finds a timestep's file, as `open_pointclouds` takes it; None: none wanted.
         pointcloud_bytes: of ``memory_bytes``, for pointclouds that are read ahead.
-        flame: the sequence's tracking; each sample gets its row. None: not wanted.
+        flame: the sequence's tracking, row for row as the videos' frames; each sample gets its
+            row. None: not wanted.
         limiter: for blocking work on videos; None makes one.
 
     Raises:
@@ -174,7 +175,7 @@ async def open_multi_view(
         ValueError: the format's crop leaves a frame.
     """
     timesteps = [timestep for timestep, _ in steps]
-    rows = None if flame is None else flame_rows(flame, timesteps)
+    rows = None if flame is None else flame_rows(flame, steps)
     wanted = await _read_videos(
         videos,
         alphas or {},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +38,7 @@ class MultiViewFrame:
     pointcloud: Pointcloud | None
     """Of this timestep; None where not asked for."""
     flame: FlameTracking | None
-    """The tracking's row of this timestep (T = 1); None where not asked for."""
+    """The tracking's row ``frame_index`` (T = 1); None where not asked for."""
 
     def __repr__(self) -> str:
         first = next(iter(self.images.values()), None)
@@ -77,19 +77,27 @@ class MultiViewFrame:
         return _stacked(self.alpha_maps or {})
 
 
-def flame_rows(tracking: FlameTracking, timesteps: list[int]) -> list[FlameTracking]:
+def flame_rows(tracking: FlameTracking, steps: Sequence[tuple[int, int]]) -> list[FlameTracking]:
     """A tracking of one frame for each of these timesteps; nothing is copied.
 
+    A row is found by its position, which is the frame's in the mp4, as `FlameProvider` and the
+    official toolkit find it; what ``tracking.frames`` calls it does not matter.
+
+    Args:
+        tracking: of the whole sequence.
+        steps: timestep and frame index of each.
+
     Raises:
-        SelectionError: a timestep was not tracked; lists which were.
+        SelectionError: a timestep was not tracked; says how many rows there are.
     """
-    row_of = {int(timestep): row for row, timestep in enumerate(tracking.frames)}
-    missing = [timestep for timestep in timesteps if timestep not in row_of]
-    if missing:
-        raise SelectionError(
-            f"the FLAME tracking has no timestep {missing[0]}; it has {', '.join(map(str, row_of))}"
-        )
-    return [_row(tracking, row_of[timestep]) for timestep in timesteps]
+    n_rows = len(tracking.frames)
+    for timestep, frame_index in steps:
+        if not 0 <= frame_index < n_rows:
+            raise SelectionError(
+                f"the FLAME tracking has no row {frame_index}, which would be of timestep "
+                f"{timestep}; it has {n_rows}, counted from 0 as the video's frames are"
+            )
+    return [_row(tracking, frame_index) for _, frame_index in steps]
 
 
 def _row(tracking: FlameTracking, row: int) -> FlameTracking:

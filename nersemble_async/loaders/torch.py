@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
+from nersemble_async.formats.decoded_frame import DecodedFrame
 from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex
 from nersemble_async.formats.video_source import VideoSource
 from nersemble_async.loaders.frame import Frame, alpha_format
 from nersemble_async.loaders.frame_cache import FrameCache
-from nersemble_async.loaders.idle_readers import IdleReaders
+from nersemble_async.loaders.open_videos import OpenVideos
 from nersemble_async.loaders.shuffle_plan import Shard
 from nersemble_async.loaders.shuffle_state import ShuffleState
 from nersemble_async.loaders.shuffled_epochs import (
@@ -29,23 +28,16 @@ from nersemble_async.loaders.shuffled_epochs import (
     steps_by_serial,
 )
 from nersemble_async.loaders.shuffled_reader import ShuffledReader
+from nersemble_async.loaders.torch_samples import (
+    Dataset,
+    IterableDataset,
+    Sample,
+    get_worker_info,
+    make_sample,
+    torch,
+)
 
-try:
-    import torch  # type: ignore[import-not-found, unused-ignore]
-    from torch.utils.data import (  # type: ignore[import-not-found, unused-ignore]
-        Dataset,
-        IterableDataset,
-        get_worker_info,
-    )
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        f"{missing}; PyTorch comes with the extra: pip install 'nersemble-async[torch]'",
-        name=missing.name,
-    ) from None
-
-Sample = dict[str, Any]
-"""``image`` (and ``alpha_map``): tensors in the `FrameFormat`; ``timestep``, ``frame_index``,
-``serial_index`` (position among the serials): int; ``serial``: str."""
+__all__ = ["FrameDataset", "Sample", "ShuffledFrames", "ShuffledSamples"]
 
 _PLAIN = FrameFormat()
 
@@ -94,7 +86,7 @@ class FrameDataset(Dataset):  # type: ignore[misc, unused-ignore]
         self._request = request
         self._alpha_format = alpha_format(frame_format)
         self._frame_cache, self._root = frame_cache, root
-        self._readers = _OpenVideos()
+        self._readers = OpenVideos()
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -120,7 +112,7 @@ class FrameDataset(Dataset):  # type: ignore[misc, unused-ignore]
             image=image.to_array(request.frame_format),
             alpha_map=None if alpha_map is None else alpha_map.to_array(self._alpha_format),
         )
-        return _sample(frame, serial_index)
+        return make_sample(frame, serial_index)
 
     def close(self) -> None:
         """Close this process's videos; a later sample opens them anew. The cache is the user's."""
@@ -256,7 +248,7 @@ class ShuffledSamples:
         while frame is None:
             frame = self._reader.wait_for(position)
         self._state = self._state.moved(position + 1)
-        return _sample(frame, self._epochs.layout.serials.index(frame.serial))
+        return make_sample(frame, self._epochs.layout.serials.index(frame.serial))
 
     def state_dict(self) -> dict[str, Any]:
         """After the last sample that was given out."""
@@ -279,55 +271,3 @@ class ShuffledSamples:
 
     def __del__(self) -> None:
         self.close()
-
-
-class _OpenVideos:
-    """A few open videos of this process, each where it stopped."""
-
-    def __init__(self) -> None:
-        self._readers = IdleReaders()
-        self._indexes: dict[VideoSource, VideoIndex] = {}
-
-    def close(self) -> None:
-        self._readers.close()
-
-    def __reduce__(self) -> tuple[type[_OpenVideos], tuple[()]]:
-        return type(self), ()
-
-    def __del__(self) -> None:
-        self.close()
-
-    def decode(self, source: VideoSource, frame_index: int) -> DecodedFrame:
-        if source not in self._indexes:
-            self._indexes[source] = source.read_index()
-        index = self._indexes[source]
-        if not 0 <= frame_index < index.n_frames:
-            raise SelectionError(
-                f"{source.path}: there is no frame {frame_index}; the video has "
-                f"{index.n_frames} frames, 0 to {index.n_frames - 1}"
-            )
-        reader = self._readers.take(source.path, index, frame_index)
-        try:
-            *_, frame = reader.frames_to(frame_index, [frame_index])
-        except BaseException:
-            reader.close()
-            raise
-        self._readers.give_back(reader)
-        return frame
-
-
-def _sample(frame: Frame, serial_index: int) -> Sample:
-    sample = {
-        "image": _tensor(frame.image),
-        "timestep": frame.timestep,
-        "frame_index": frame.frame_index,
-        "serial_index": serial_index,
-        "serial": frame.serial,
-    }
-    if frame.alpha_map is not None:
-        sample["alpha_map"] = _tensor(frame.alpha_map)
-    return sample
-
-
-def _tensor(array: FrameArray) -> torch.Tensor:
-    return torch.from_numpy(array)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import av
 import av.error
@@ -56,6 +56,7 @@ class VideoReader:
             raise
         self._running: Frames | None = None
         self._last = -1
+        self._decoding_for: object = None
 
     def _check_source(self) -> None:
         if not self.index.fits(os.fstat(self._descriptor)):
@@ -95,7 +96,7 @@ class VideoReader:
         """Close the file and end the decoder's threads; again is no error."""
         self._stop()
         if self._decoder is not None:
-            self._decoder = None
+            self._decoder = self._decoding_for = None
             os.close(self._descriptor)
 
     @property
@@ -124,7 +125,11 @@ class VideoReader:
             self._stop()
             (frame,) = self._frames(np.array([frame_index]))
         else:
-            frame = next(f for f in self._running if f.frame_index == frame_index)
+            try:
+                frame = next(f for f in self._running if f.frame_index == frame_index)
+            except BaseException:
+                self._stop()  # what raised gives nothing more
+                raise
         self._last = frame_index
         return frame
 
@@ -134,6 +139,7 @@ class VideoReader:
         Raises:
             SelectionError: a frame of the range does not exist.
             DecodeError: while iterating, with the frame that does not decode.
+            ValueError: while iterating; the reader was closed, or gave other frames meanwhile.
         """
         stop = self.n_frames if stop is None else stop
         if step < 1:
@@ -149,6 +155,7 @@ class VideoReader:
         Raises:
             SelectionError: a frame does not exist, or they do not ascend.
             DecodeError: while iterating, with the frame that does not decode.
+            ValueError: while iterating; the reader was closed, or gave other frames meanwhile.
         """
         wanted = np.fromiter(frame_indices, np.int64)
         if len(wanted) and (np.diff(wanted) < 1).any():
@@ -174,8 +181,21 @@ class VideoReader:
         self._running, self._last = None, -1
 
     def _frames(self, wanted: IntArray) -> Frames:
+        self._decoding_for = turn = object()
         for run in plan_packets(self.index, wanted):
-            yield from self._decode_run(run)
+            for frame in self._decode_run(run):
+                yield frame
+                # Another's packets in the decoder make wrong frames, without an error of its own;
+                # and a closed descriptor's number may be another file's by now.
+                if self._decoding_for is not turn:
+                    self._refuse_to_go_on()
+
+    def _refuse_to_go_on(self) -> NoReturn:
+        if self._decoder is None:
+            raise ValueError("the reader is closed")
+        raise ValueError(
+            f"{self.path}: other frames were asked for meanwhile; open a reader for each iteration"
+        )
 
     def _decode_run(self, run: PacketRun) -> Frames:
         decoder = self._decoder

@@ -286,3 +286,45 @@ def test_a_reader_is_closed_while_its_codec_threads_work(tmp_path: Path) -> None
     )
     command = [sys.executable, "-W", "ignore", "-c", program, str(path)]
     assert subprocess.run(command, check=False, timeout=60).returncode == 0
+
+
+def test_frames_behind_a_damaged_one(plain: Path, tmp_path: Path) -> None:
+    """In order, as a loop asks that passes over what does not decode."""
+    index = build_video_index(plain)
+    damaged = int(np.flatnonzero(index.is_disposable[index.frame_packets])[2])
+    packet = index.frame_packets[damaged]
+    content = bytearray(plain.read_bytes())
+    first, size_bytes = int(index.offsets[packet]), int(index.sizes[packet])
+    content[first + 5 : first + size_bytes] = b"\xff" * (size_bytes - 5)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(content)
+    whole = list(decode_plainly(plain))
+    with VideoReader(broken) as reader:
+        for frame_index in range(damaged):
+            reader.decode(frame_index)
+        with pytest.raises(DecodeError, match=f"frame {damaged}: the frame does not decode"):
+            reader.decode(damaged)
+        for frame_index in range(damaged + 1, len(whole)):
+            assert np.array_equal(reader.decode(frame_index).to_rgb(), whole[frame_index])
+
+
+def test_two_iterations_of_one_reader(plain: Path) -> None:
+    """Their packets would mix in the decoder: seen, frames with wrong pixels and no error."""
+    whole = list(decode_plainly(plain))
+    with VideoReader(plain) as reader:
+        one, other = reader.decode_range(), reader.decode_range(12)
+        assert np.array_equal(next(one).to_rgb(), whole[0])
+        assert np.array_equal(next(other).to_rgb(), whole[12])
+        with pytest.raises(ValueError, match="a reader for each iteration"):
+            next(one)
+        assert [frame.frame_index for frame in other] == list(range(13, 30))
+
+
+def test_an_iteration_ends_with_its_reader(plain: Path) -> None:
+    """The closed descriptor's number may be another file's, whose bytes are no frames."""
+    reader = VideoReader(plain)
+    frames = reader.decode_range()
+    next(frames)
+    reader.close()
+    with pytest.raises(ValueError, match="the reader is closed"):
+        next(frames)

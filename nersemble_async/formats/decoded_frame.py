@@ -105,7 +105,9 @@ def _array_of(
         changes = {"width": size[0], "height": size[1], "interpolation": "BILINEAR"}
     # One thread: swscale would start others that a forked child then waits for in vain.
     converted = _OF_THREAD.reformatter.reformat(frame, format=pixel_format, threads=1, **changes)
-    return converted.to_ndarray().astype(np.uint8, copy=False)
+    array = converted.to_ndarray().astype(np.uint8, copy=False)
+    # Of a gray video the frame itself comes back, and its array is a view of what it holds.
+    return array.copy() if converted is frame else array
 
 
 def _crop(array: npt.NDArray[np.uint8], crop: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ FrameDtype = Literal["uint8", "float32"]
 Layout = Literal["HWC", "CHW"]
 
 _SMALLEST_SCALE, _LARGEST_SCALE = 1 / 64, 8
+_CROP_NUMBERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class FrameFormat:
                 )
         if any(not _SMALLEST_SCALE <= s <= _LARGEST_SCALE for s in self.scales or ()):
             raise ValueError(f"scale is {self.scale}; it may be from 1/64 to 8")
-        if self.crop is not None and (min(self.crop) < 0 or 0 in self.crop[2:]):
+        crop = self.crop
+        if crop is not None and (len(crop) != _CROP_NUMBERS or min(crop) < 0 or 0 in crop[2:]):
             raise ValueError(f"crop is {self.crop}; it is left, top, width, height in pixels")
 
     @property

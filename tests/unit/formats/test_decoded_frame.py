@@ -108,6 +108,7 @@ def test_sides_scale_by_themselves_and_round_half_up() -> None:
         ({"scale": (1, float("nan"))}, "from 1/64 to 8"),
         ({"crop": (-1, 0, 3, 3)}, "left, top, width, height"),
         ({"crop": (0, 0, 0, 3)}, "left, top, width, height"),
+        ({"crop": (0, 0, 3)}, "left, top, width, height"),
     ],
 )
 def test_formats_that_cannot_be(fields: dict[str, Any], told: str) -> None:
@@ -137,6 +138,15 @@ def test_frames_of_one_video_in_many_threads_at_once(video: Path) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_arrays_of_a_gray_video_are_the_callers() -> None:
+    """Nothing is to be converted there: a view would write into a cached frame."""
+    levels = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
+    frame = DecodedFrame(av.VideoFrame.from_ndarray(levels, "gray"), 0)
+    for crop in (None, (0, 4, 64, 8)):
+        frame.to_array(FrameFormat("gray", crop))[:] = 7
+    assert np.array_equal(frame.to_array(FrameFormat("gray"))[:, :, 0], levels)
 
 
 def test_its_size_in_memory_and_its_words(frame: DecodedFrame) -> None:

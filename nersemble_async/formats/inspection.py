@@ -41,9 +41,9 @@ def inspect_file(path: Path) -> Facts:
 
 def _inspect_video(path: Path) -> Facts:
     index = build_video_index(path)
-    info, keyframes = index.info, index.keyframes
-    rate = info.rate
-    groups = np.diff([*keyframes.tolist(), info.n_frames])
+    info, rate = index.info, index.info.rate
+    # Not by the keyframes that are shown: an edit list may hide a group's own.
+    _, groups = np.unique(index.start_packets, return_counts=True)
     return {
         "kind": "video",
         "width": info.width,
@@ -55,7 +55,7 @@ def _inspect_video(path: Path) -> Facts:
         "seconds": None if rate is None else float(info.n_frames / rate),
         "codec": info.codec,
         "pixel_format": info.pixel_format,
-        "n_keyframes": len(keyframes),
+        "n_keyframes": len(index.keyframes),
         "longest_group_frames": int(groups.max()),
         "mean_frame_bytes": int(index.sizes.mean()),
         "disposable_share": round(float(index.is_disposable.mean()), 3),
@@ -68,7 +68,6 @@ def _inspect_pointcloud(path: Path) -> Facts:
     cloud = read_pointcloud(path)
     finite = np.isfinite(cloud.points).all(axis=1)
     there = cloud.points[finite]
-    bounds = [there.min(axis=0), there.max(axis=0)] if len(there) else [np.full(3, np.nan)] * 2
     return {
         "kind": "pointcloud",
         "n_points": header.n_points,
@@ -77,23 +76,24 @@ def _inspect_pointcloud(path: Path) -> Facts:
         "has_colors": len(cloud.colors) > 0,
         "has_normals": len(cloud.normals) > 0,
         "n_not_finite": int((~finite).sum()),
-        "lowest_metres": _rounded(bounds[0]),
-        "highest_metres": _rounded(bounds[1]),
+        "lowest_metres": _rounded(there.min(axis=0)) if len(there) else None,
+        "highest_metres": _rounded(there.max(axis=0)) if len(there) else None,
     }
 
 
 def _inspect_tracking(path: Path) -> Facts:
     tracking = load_flame_tracking(path)
-    frames = tracking.frames
+    frames, turned = tracking.frames, np.linalg.norm(tracking.jaw, axis=1)
+    places = tracking.translation
     return {
         "kind": "FLAME tracking",
         "n_frames": len(frames),
         "first_timestep": int(frames[0]) if len(frames) else None,
         "last_timestep": int(frames[-1]) if len(frames) else None,
         "has_gaps": bool((np.diff(frames) != 1).any()),
-        "scale": float(tracking.scale[0, 0]),
-        "mean_translation_metres": _rounded(tracking.translation.mean(axis=0)),
-        "largest_jaw_radians": round(float(np.linalg.norm(tracking.jaw, axis=1).max()), 4),
+        "scale": _rounded(tracking.scale[0], 9)[0],
+        "mean_translation_metres": _rounded(places.mean(axis=0)) if len(places) else None,
+        "largest_jaw_radians": _rounded(turned.max(keepdims=True))[0] if len(turned) else None,
         "dtype": str(tracking.expression.dtype),
     }
 
@@ -126,8 +126,9 @@ def _inspect_image(path: Path) -> Facts:
 
 def _rounded(
     values: np.ndarray[tuple[int, ...], np.dtype[np.floating]], digits: int = 4
-) -> list[float]:
-    return [round(float(value), digits) for value in values]
+) -> list[float | None]:
+    """None for what is no finite number: JSON has neither nan nor infinity."""
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
 
 
 _BY_KIND: Mapping[str, Callable[[Path], Facts]] = MappingProxyType(

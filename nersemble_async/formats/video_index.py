@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field, replace
@@ -243,8 +243,9 @@ def _save(index: VideoIndex, index_path: Path) -> None:
         "source": (index.source_bytes, index.source_mtime_ns),
     }
     index_path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=index_path.parent, delete=False) as file:
-        fresh = Path(file.name)
+    # Not tempfile's, which only their owner may read: whoever shares a root shares its indices.
+    fresh = index_path.with_name(f"{index_path.name}.{secrets.token_hex(8)}.new")
+    with fresh.open("xb") as file:
         try:
             np.savez(
                 file,

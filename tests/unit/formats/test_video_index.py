@@ -57,6 +57,14 @@ def test_it_is_built_once(video: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert sorted(path.name for path in place.parent.iterdir()) == ["cam_1.idx"]
 
 
+def test_whoever_may_read_the_folder_reads_it(video: Path, tmp_path: Path) -> None:
+    """A root is shared by a group: each of them would else index every video at each opening."""
+    place = tmp_path / "cam_1.idx"
+    open_video_index(video, place)
+    (tmp_path / "other").touch()
+    assert place.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_a_changed_video_is_indexed_anew(video: Path, tmp_path: Path) -> None:
     copy, place = tmp_path / "copy.mp4", tmp_path / "copy.idx"
     copy.write_bytes(video.read_bytes())

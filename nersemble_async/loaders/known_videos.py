@@ -105,8 +105,9 @@ class KnownVideos:
         name = (source.path, identity)
         with self._lock:
             video = self._videos.get(name)
-        if video is not None:
-            return video
+            if video is not None:
+                self._videos.move_to_end(name)
+                return video
         index = source.read_index()
         if _identity(index.source_bytes, index.source_mtime_ns) != identity:
             raise DecodeError(str(source.path), "the file changed while it was opened; try again")

@@ -8,6 +8,7 @@ decoders and threads begin where frames are asked for, and cross neither a fork 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -176,7 +177,7 @@ class ShuffledFrames(IterableDataset):  # type: ignore[misc, unused-ignore]
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._epochs: ShuffledEpochs | None = None
         self._loaded: Mapping[str, Any] | None = None
-        self._latest: ShuffledSamples | None = None
+        self._latest: _Place | None = None
 
     def __len__(self) -> int:
         """Frames of this rank's part, over all workers."""
@@ -203,15 +204,17 @@ class ShuffledFrames(IterableDataset):  # type: ignore[misc, unused-ignore]
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
             state = state.restored(loaded, self._epochs.layout)
-        self._latest = ShuffledSamples(self._epochs, state)
-        return self._latest
+        # Only its place, not the iterator: that ends with whoever holds it.
+        self._latest = _Place(state)
+        return ShuffledSamples(self._epochs, self._latest)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the latest iteration of this process stands."""
         if self._loaded is not None:
             return dict(self._loaded)
-        latest = self._latest
-        return {} if latest is None else latest.state_dict()
+        if self._latest is None or self._epochs is None:
+            return {}
+        return dict(self._latest.state.to_dict(self._epochs.layout))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Let the next iteration go on there; checked when it begins."""
@@ -221,13 +224,20 @@ class ShuffledFrames(IterableDataset):  # type: ignore[misc, unused-ignore]
         return {**self.__dict__, "_epochs": None, "_latest": None}
 
 
+@dataclass(slots=True)
+class _Place:
+    """Where an iterator stands, for it and for the dataset that made it."""
+
+    state: ShuffleState
+
+
 class ShuffledSamples:
     """An iterator of `ShuffledFrames`; closed at its end, or when nobody holds it any more."""
 
-    def __init__(self, epochs: ShuffledEpochs, state: ShuffleState) -> None:
-        self._epochs, self._state = epochs, state
+    def __init__(self, epochs: ShuffledEpochs, place: _Place) -> None:
+        self._epochs, self._place = epochs, place
         self._reader: ShuffledReader | None = None
-        self._n_frames = state.shard.count(len(epochs.layout))
+        self._n_frames = place.state.shard.count(len(epochs.layout))
 
     def __iter__(self) -> Self:
         return self
@@ -238,21 +248,21 @@ class ShuffledSamples:
         Raises:
             DecodeError, OSError: it cannot be decoded.
         """
-        position = self._state.position
+        position = self._place.state.position
         if position >= self._n_frames:
             self.close()
             raise StopIteration
         if self._reader is None:
-            self._reader = self._epochs.open(self._state)
+            self._reader = self._epochs.open(self._place.state)
         frame = None
         while frame is None:
             frame = self._reader.wait_for(position)
-        self._state = self._state.moved(position + 1)
+        self._place.state = self._place.state.moved(position + 1)
         return make_sample(frame, self._epochs.layout.serials.index(frame.serial))
 
     def state_dict(self) -> dict[str, Any]:
         """After the last sample that was given out."""
-        return dict(self._state.to_dict(self._epochs.layout))
+        return dict(self._place.state.to_dict(self._epochs.layout))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on there instead.
@@ -261,7 +271,7 @@ class ShuffledSamples:
             SelectionError: a state of another stream.
         """
         self.close()
-        self._state = self._state.restored(state_dict, self._epochs.layout)
+        self._place.state = self._place.state.restored(state_dict, self._epochs.layout)
 
     def close(self) -> None:
         """End threads, close files; a later sample opens them anew."""

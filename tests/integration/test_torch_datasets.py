@@ -129,6 +129,7 @@ def test_any_frame_by_its_number(
 ) -> None:
     found = answer["random_access"][f"{kind} {has_cache}"]
     assert found["n"] == N_ALL
+    assert found["last"] == every_row[-1][-1]
     assert sorted(found["rows"]) == sorted(every_row)
     assert found["rows"] != every_row
 
@@ -152,3 +153,4 @@ def test_an_iterator_that_nobody_holds_leaves_nothing(answer: dict[str, Any]) ->
     left = answer["left_early"]
     assert "shuffled-0" in left["during"]
     assert left["after"] == []
+    assert left["position"] == 1

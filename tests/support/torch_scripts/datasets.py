@@ -176,26 +176,29 @@ def _random_access(
 
 
 def _read_at_random(dataset: FrameDataset, kind: Workers) -> dict[str, Any]:
+    last = dataset[len(dataset) - 1]  # first in the parent: its forks have to do without its parts
     generator = torch.Generator().manual_seed(1)
     rows = _rows(_loader(dataset, kind, shuffle=True, generator=generator))
     in_order = [dataset[index] for index in range(5)] if kind == IN_PROCESS else []
     return {
         "n": len(dataset),
+        "last": _checksum(last["image"]),
         "rows": rows,
         "in_order": [_checksum(sample["image"]) for sample in in_order],
         "alpha_maps": [_checksum(sample["alpha_map"]) for sample in in_order],
     }
 
 
-def _leave_early(
-    cameras: dict[str, VideoSource], steps: list[tuple[int, int]]
-) -> dict[str, list[str]]:
+def _leave_early(cameras: dict[str, VideoSource], steps: list[tuple[int, int]]) -> dict[str, Any]:
     """Threads and videos while an iterator is in use, and after nobody holds it any more."""
-    iterator = iter(_shuffled(cameras, steps))
+    dataset = _shuffled(cameras, steps)
+    iterator = iter(dataset)
     next(iterator)
     during = list(_open_things())
     del iterator
-    return {"during": during, "after": list(_open_things())}
+    after = list(_open_things())
+    state = dataset.state_dict()
+    return {"during": during, "after": after, "position": state["position"]}
 
 
 def _open_things() -> Iterator[str]:

@@ -59,10 +59,6 @@ class TransientFiles:
         """Remove what killed processes left behind of their pins (the locks died with them)."""
         sweep_pins(self._pins)
 
-    def counted(self, path: str) -> int | None:
-        """The bytes that a file counted for at the last look at the log; None: not transient."""
-        return self._log.get(path)
-
     def usage(self) -> tuple[int, int]:
         """How many transient files there are, and the bytes that they count for."""
         self._log.refresh()

@@ -50,7 +50,7 @@ def open_locked(path: Path) -> int:
     """Open ``path`` for reading and writing (created if missing) and lock it exclusively.
 
     Returns:
-        A descriptor; closing it lets go of the lock.
+        A descriptor, for `close_locked`.
 
     Raises:
         CacheLockedError: another live process holds it.
@@ -85,6 +85,23 @@ def _is_at(descriptor: int, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
+
+
+def close_locked(descriptor: int, process: int) -> None:
+    """Close a descriptor and let go of its lock, also where a forked child has a copy of it.
+
+    Closing alone leaves the lock with the copy, for as long as the child lives: a DataLoader's
+    worker would lock its parent out.
+
+    Args:
+        descriptor: from `open_locked` or `open_shared`, or locked otherwise.
+        process: that locked it. Another one has the copy: it closes that and no more.
+    """
+    try:
+        if process == os.getpid():
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

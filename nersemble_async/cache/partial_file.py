@@ -31,7 +31,7 @@ from nersemble_async.cache.journal import (
     read_journal,
     write_journal,
 )
-from nersemble_async.cache.locking import open_locked
+from nersemble_async.cache.locking import close_locked, open_locked
 
 MAX_STEP_BYTES = 4 * BLOCK_BYTES
 
@@ -50,7 +50,7 @@ class PartialFile:
         part.parent.mkdir(parents=True, exist_ok=True)
         self._part = part
         self._journal = journal
-        self._descriptor = open_locked(part)
+        self._process, self._descriptor = os.getpid(), open_locked(part)
         self._journal_descriptor: int | None = None
         self._lock = threading.Lock()
         self._hash_lock = threading.Lock()
@@ -290,8 +290,8 @@ class PartialFile:
         if not self._published and not self._present and not self._claims:
             self._part.unlink(missing_ok=True)
             self._journal.unlink(missing_ok=True)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        close_locked(descriptor, self._process)
 
     def _close_journal(self) -> None:
         if self._journal_descriptor is not None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nersemble_async.cache.locking import open_locked, open_shared
+from nersemble_async.cache.locking import close_locked, open_locked, open_shared
 from nersemble_async.errors import CacheLockedError
 
 
@@ -29,6 +29,7 @@ class FilePin:
         self.location = location
         self._lock = threading.Lock()
         self._descriptor: int | None = None
+        self._process = os.getpid()
         self._released = False
 
     def hold(self) -> bool:
@@ -63,7 +64,7 @@ class FilePin:
             self._released = True
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            os.close(descriptor)
+            close_locked(descriptor, self._process)
             if self.location.exists():
                 with contextlib.suppress(CacheLockedError), exclusive(self.location):
                     pass
@@ -77,12 +78,12 @@ def exclusive(location: Path) -> Iterator[None]:
         CacheLockedError: it is pinned.
     """
     location.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = open_locked(location)
+    process, descriptor = os.getpid(), open_locked(location)
     try:
         yield
     finally:
         location.unlink(missing_ok=True)
-        os.close(descriptor)
+        close_locked(descriptor, process)
 
 
 def sweep_pins(folder: Path) -> None:

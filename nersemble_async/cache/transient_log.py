@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from nersemble_async.cache.locking import close_locked
+
 _HEAD_BYTES = 64
 _GARBAGE_LINES = 2000
 """The log is rewritten when so many of its lines are outdated, and more are than are not."""
@@ -43,7 +45,8 @@ class TransientLog:
 
     def get(self, path: str) -> int | None:
         """The bytes that a file counts for, as of the last look; None: it is not transient."""
-        return self._sizes.get(path)
+        with self._lock:  # a use moves it to the end, for an instant it is nowhere
+            return self._sizes.get(path)
 
     def all(self) -> dict[str, int]:
         """Everything as of the last look, least recently used first (a copy)."""
@@ -84,7 +87,7 @@ class TransientLog:
     def locked(self) -> Iterator[None]:
         """Within, everything is as the log says, and no other thread or process changes it."""
         with self._lock:
-            descriptor = self._open()
+            process, descriptor = os.getpid(), self._open()
             try:
                 self._read(descriptor)
                 self._descriptor = descriptor
@@ -93,7 +96,7 @@ class TransientLog:
                 yield
             finally:
                 self._descriptor = -1
-                os.close(descriptor)  # lets go of the lock
+                close_locked(descriptor, process)
 
     def put(self, path: str, size_bytes: int) -> None:
         """A file is used now, and counts for so many bytes."""

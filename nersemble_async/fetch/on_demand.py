@@ -200,8 +200,8 @@ class OnDemand:
         size = done.size_bytes or 0
         asset = (file.task, file.asset)
         self._usual_bytes[asset] = max(self._usual_bytes.get(asset, 0), size)
-        if self._run.transient.counted(file.path) not in (None, size):  # the server had not said
-            await self._run.on_disk(file.path, self._run.transient.settle, file.path)
+        # Where the server had not said how long it is.
+        await self._run.on_disk(file.path, self._run.transient.settle, file.path)
 
     async def _on_event(self, event: FetchEvent) -> None:
         """What a transfer tells: its size, before anything of it is written."""

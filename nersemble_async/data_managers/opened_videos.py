@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from nersemble_async.data_managers.asset_access import AssetAccess
+from nersemble_async.errors import SelectionError
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.formats.video_source import VideoSource
 
@@ -45,6 +46,11 @@ class OpenedVideos:
             chosen = access.files.serials_of("images", sequence_name)
         else:
             chosen = await access.run(access.assets.list_serials, sequence_name)
+        if not chosen:
+            raise SelectionError(
+                f"no camera was asked for; {sequence_name} has "
+                f"{', '.join(access.files.serials_of('images', sequence_name))}"
+            )
         images = {s: access.files.video("images", sequence_name, s) for s in chosen}
         alphas: dict[str, PlannedFile] = {}
         if with_alpha:

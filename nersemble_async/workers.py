@@ -1,4 +1,4 @@
-"""Blocking work in threads: one limiter, one way in.
+"""Blocking work in threads: one limiter, one way in; and what goes on at the same time.
 
 A unit of work stays short (a MiB, a frame): a thread is never abandoned on cancellation, so
 nothing is closed under a running call, and a cancelled task waits for its unit to end.
@@ -7,8 +7,8 @@ nothing is closed under a running call, and a cancelled task waits for its unit 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -31,6 +31,35 @@ async def run_blocking(
     Cancellation is delivered after the function has returned (its result is then dropped).
     """
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)
+
+
+async def enter_together(
+    stack: AsyncExitStack, contexts: Iterable[AbstractAsyncContextManager[object]]
+) -> None:
+    """Enter contexts at the same time; the stack leaves them, whatever becomes of the others.
+
+    The first that cannot be entered cancels those that are being entered, and its error is raised
+    as it is.
+
+    Args:
+        stack: is left by the caller.
+        contexts: begun in their order. None of them may hold a cancel scope or a task group open:
+            each is entered in another task than it is left in.
+    """
+    errors: list[Exception] = []
+
+    async def enter(context: AbstractAsyncContextManager[object]) -> None:
+        try:
+            await stack.enter_async_context(context)
+        except Exception as error:  # noqa: BLE001 -- raised below, alone
+            errors.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for context in contexts:
+            group.start_soon(enter, context)
+    if errors:
+        raise errors[0]
 
 
 @contextmanager

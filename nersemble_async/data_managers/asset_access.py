@@ -16,7 +16,7 @@ from nersemble_async.data_managers.participant_files import ParticipantFiles, ro
 from nersemble_async.data_managers.timeline import Timeline
 from nersemble_async.errors import ConfigurationError
 from nersemble_async.fetch.plan import PlannedFile
-from nersemble_async.workers import make_limiter, run_blocking
+from nersemble_async.workers import enter_together, make_limiter, run_blocking
 
 if TYPE_CHECKING:
     from nersemble_async.benchmark.layout import Task
@@ -139,10 +139,17 @@ class AssetAccess:
 
     @asynccontextmanager
     async def open_files(self, files: Iterable[PlannedFile]) -> AsyncIterator[None]:
-        """`open_file` of each, one after another; all are held until the context is left."""
+        """`open_file` of each, all held until the context is left; missing ones come together.
+
+        The fetcher's connections bound how many are on their way. Where one cannot be had, the
+        others are given up.
+        """
         async with AsyncExitStack() as stack:
-            for file in files:
-                await stack.enter_async_context(self.open_file(file))
+            if self._entered() is None:  # the first that is missing is told, each time the same
+                for file in files:
+                    await stack.enter_async_context(self.open_file(file))
+            else:
+                await enter_together(stack, map(self.open_file, files))
             yield
 
     async def load(self, file: PlannedFile, function: Callable[[*Args], T], *args: *Args) -> T:

@@ -25,7 +25,7 @@ from nersemble_async.workers import make_limiter
 
 DEFAULT_MEMORY_BYTES = 2 << 30
 DEFAULT_POINTCLOUD_BYTES = 256 << 20
-_MOST_AHEAD = 32
+_MOST_AHEAD = 6
 """Samples; more would only delay what happens on an error or at the end."""
 
 

@@ -142,7 +142,7 @@ async def test_every_sample_in_order(
         videos, steps_of(range(N)), memory_bytes=least + (ahead - 1) * sample_bytes
     ) as samples:
         assert len(samples) == N
-        assert samples.plan.samples_ahead == min(ahead, 32)
+        assert samples.plan.samples_ahead == min(ahead, 6)
         assert samples.memory_needed_bytes == samples.plan.memory_needed_bytes
         assert samples.memory_needed_bytes <= least + (ahead - 1) * sample_bytes
         await read_all(samples, given)

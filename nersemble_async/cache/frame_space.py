@@ -103,6 +103,10 @@ class FrameSpace:
             with append_lock(self._descriptor):
                 yield
 
+    def look_for_room(self) -> None:
+        """Have the next `make_room` look, also where the last one found nothing to evict."""
+        self._pass_over = 0
+
     # ---- while it is held ---------------------------------------------------------------------
 
     def used_bytes(self) -> int:

@@ -179,6 +179,10 @@ class FrameStore:
             raise
         return True
 
+    def look_for_room(self) -> None:
+        """Have the next `put` look for something to evict, however lately another found nothing."""
+        self._space.look_for_room()
+
     def discard(self, key: str, identity: bytes, frame_index: int) -> None:
         """Forget a frame that its codec does not understand; failing is no error."""
         number, position = divmod(frame_index, SEGMENT_FRAMES)

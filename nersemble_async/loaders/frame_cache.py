@@ -11,27 +11,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, Self, get_args
 
-from nersemble_async.cache.frame_store import FrameStore
-from nersemble_async.cache.ram_cache import RamCache
-from nersemble_async.errors import CacheError, DecodeError
+from nersemble_async.errors import DecodeError
 from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.frame_codec import EncodedFrame
 from nersemble_async.formats.video_reader import VideoReader
 from nersemble_async.formats.video_source import VideoSource
 from nersemble_async.loaders.idle_readers import IdleReaders
+from nersemble_async.loaders.kept_frames import FramePlace, KeptFrames
 from nersemble_async.loaders.known_videos import (
     KnownVideo,
     KnownVideos,
     Neighbours,
     identity_of,
 )
-from nersemble_async.log import get_logger
 
 FrameCacheMode = Literal["compressed", "raw"]
-
-_LOG = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +38,6 @@ class FillReport:
     """Were stored already."""
     n_refused: int
     """Found no room within the limit, or are of a kind that is not stored."""
-
-
-class _Place(NamedTuple):
-    """Where a frame is stored, on disk and in memory."""
-
-    key: str
-    identity: bytes
-    frame_index: int
 
 
 class FrameCache:
@@ -89,12 +76,11 @@ class FrameCache:
         self.mode: FrameCacheMode = mode
         self.ram_bytes = ram_bytes
         self.neighbours: Neighbours = neighbours
-        self._store = FrameStore(folder, limit_bytes)
-        self._ram: RamCache[EncodedFrame] = RamCache(ram_bytes)
+        self._kept = KeptFrames(
+            folder, limit_bytes, is_compressed=mode == "compressed", ram_bytes=ram_bytes
+        )
         self._videos = KnownVideos()
         self._readers = IdleReaders()
-        self._complained: set[str] = set()
-        self._has_stopped = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = {"mode": self.mode, "ram_bytes": self.ram_bytes, "neighbours": self.neighbours}
@@ -114,8 +100,7 @@ class FrameCache:
     def close(self) -> None:
         """Close every file and drop what is in memory; a later call begins anew."""
         self._readers.close()
-        self._store.close()
-        self._ram.clear()
+        self._kept.close()
 
     # ---- reading ------------------------------------------------------------------------------
 
@@ -134,29 +119,7 @@ class FrameCache:
             identity = identity_of(source)
         except OSError:
             return None
-        return self._read(_Place(key, identity, frame_index))
-
-    def _read(self, at: _Place) -> DecodedFrame | None:
-        if at.frame_index < 0:
-            return None
-        encoded = self._ram.get(at)
-        if encoded is not None:
-            return encoded.decode(at.frame_index)
-        encoded = self._store.read(*at, EncodedFrame.allocate)
-        if encoded is None:
-            return None
-        try:
-            frame = encoded.decode(at.frame_index)
-        except ValueError:
-            self._store.discard(*at)
-            return None
-        if self.ram_bytes > 0:
-            self._remember(at, encoded.packed(frame))
-        return frame
-
-    def _remember(self, at: _Place, packed: EncodedFrame | None) -> None:
-        if packed is not None:
-            self._ram.put(at, packed, packed.nbytes)
+        return self._kept.read(FramePlace(key, identity, frame_index))
 
     def get(
         self,
@@ -182,8 +145,8 @@ class FrameCache:
             DecodeError: it does not decode.
             OSError: the video cannot be read.
         """
-        at = _Place(key, identity_of(source), frame_index)
-        frame = self._read(at)
+        at = FramePlace(key, identity_of(source), frame_index)
+        frame = self._kept.read(at)
         if frame is not None:
             return frame
         video = self._videos.find(source, at.identity)
@@ -194,11 +157,11 @@ class FrameCache:
         if neighbours == "none":
             return self._decode(source, at, video, neighbours)
         with video.lock_of_group(frame_index):
-            frame = self._read(at)
+            frame = self._kept.read(at)
             return self._decode(source, at, video, neighbours) if frame is None else frame
 
     def _decode(
-        self, source: VideoSource, at: _Place, video: KnownVideo, neighbours: Neighbours
+        self, source: VideoSource, at: FramePlace, video: KnownVideo, neighbours: Neighbours
     ) -> DecodedFrame:
         beside = video.beside(at.frame_index, neighbours)
         reader = self._readers.take(source.path, video.index, at.frame_index)
@@ -207,7 +170,8 @@ class FrameCache:
             for frame in reader.frames_to(at.frame_index, beside):
                 is_wanted = frame.frame_index == at.frame_index
                 if is_wanted or neighbours != "none":
-                    self._keep(at.key, at.identity, video, frame)
+                    place = at._replace(frame_index=frame.frame_index)
+                    self._kept.offer(place, video, frame)
                 wanted = frame if is_wanted else wanted
         except BaseException:
             reader.close()
@@ -215,8 +179,7 @@ class FrameCache:
         self._readers.give_back(reader)
         if wanted is None:
             raise DecodeError(str(source.path), "the frame does not decode", frame=at.frame_index)
-        if self.ram_bytes > 0:
-            self._remember(at, video.encode(wanted, is_compressed=False))
+        self._kept.remember(at, video, wanted)
         return wanted
 
     # ---- storing ------------------------------------------------------------------------------
@@ -232,32 +195,8 @@ class FrameCache:
         Raises:
             DecodeError, OSError: the video cannot be read.
         """
-        identity = identity_of(source)
-        self._keep(key, identity, self._videos.find(source, identity), frame)
-
-    def _keep(self, key: str, identity: bytes, video: KnownVideo, frame: DecodedFrame) -> None:
-        if self._has_stopped:
-            return
-        try:
-            if self._store_frame(key, identity, video, frame) is False:
-                self._complain("frame_cache_full", "nothing within the limit can be evicted")
-        except CacheError as error:
-            self._has_stopped = True
-            self._complain("frame_cache_stopped", str(error))
-
-    def _complain(self, event: str, reason: str) -> None:
-        if event not in self._complained:
-            self._complained.add(event)
-            _LOG.warning(event, folder=str(self.folder), reason=reason)
-
-    def _store_frame(
-        self, key: str, identity: bytes, video: KnownVideo, frame: DecodedFrame
-    ) -> bool | None:
-        """Whether there was room for it; None: it is of a kind that is not stored."""
-        encoded = video.encode(frame, is_compressed=self.mode == "compressed")
-        if encoded is None:
-            return None
-        return self._store.put(key, identity, frame.frame_index, encoded.tag, encoded.buffer)
+        at = FramePlace(key, identity_of(source), frame.frame_index)
+        self._kept.offer(at, self._videos.find(source, at.identity), frame)
 
     def fill(
         self,
@@ -289,12 +228,13 @@ class FrameCache:
         identity = identity_of(source)
         video = self._videos.find(source, identity)
         wanted = range(video.index.n_frames) if frame_indices is None else set(frame_indices)
-        present = set(self._store.stored(key, identity)).intersection(wanted)
+        present = set(self._kept.stored(key, identity)).intersection(wanted)
         missing = sorted(set(wanted) - present)
         n_stored = 0
+        self._kept.look_for_room()
         with self.pin(key), VideoReader(source.path, video.index, threads=threads) as reader:
             for frame in reader.decode_frames(missing):
-                if not self._store_frame(key, identity, video, frame):
+                if not self._kept.store(FramePlace(key, identity, frame.frame_index), video, frame):
                     break
                 n_stored += 1
                 if on_progress is not None:
@@ -307,15 +247,15 @@ class FrameCache:
         Raises:
             OSError: the video is not there.
         """
-        return self._store.stored(key, identity_of(source))
+        return self._kept.stored(key, identity_of(source))
 
     def pin(self, key: str) -> AbstractContextManager[None]:
         """Keep a video's frames from being evicted, by any process, while the context lasts."""
-        return self._store.pin(key)
+        return self._kept.pin(key)
 
     def used_bytes(self) -> int:
         """Of the disk."""
-        return self._store.used_bytes()
+        return self._kept.used_bytes()
 
 
 def _make_cache(folder: Path, limit_bytes: int | None, options: dict[str, Any]) -> FrameCache:

@@ -235,6 +235,19 @@ def test_a_limit_that_is_reached(
     assert {record.message for record in caplog.records} == {"frame_cache_full"}
 
 
+def test_filling_looks_for_room_that_was_not_there_before(
+    tmp_path: Path, source: VideoSource
+) -> None:
+    """Streams pass over a full cache for a while, without a look; who fills it means it."""
+    with FrameCache(tmp_path, 300_000, mode="raw", neighbours="none") as cache:
+        n_stored = cache.fill(source, KEY).n_stored
+        assert 0 < n_stored < N_FRAMES
+        with cache.pin(KEY):
+            cache.get(source, "other.mp4", 0)
+            assert cache.stored(source, "other.mp4") == []
+        assert cache.fill(source, "other.mp4", range(5)) == FillReport(5, 0, 0)
+
+
 def test_progress_may_stop_it(tmp_path: Path, source: VideoSource) -> None:
     class StoppedError(Exception):
         pass

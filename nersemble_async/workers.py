@@ -7,8 +7,9 @@ nothing is closed under a running call, and a cancelled task waits for its unit 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -46,18 +47,27 @@ async def enter_together(
         contexts: begun in their order. None of them may hold a cancel scope or a task group open:
             each is entered in another task than it is left in.
     """
+    await run_together(partial(stack.enter_async_context, context) for context in contexts)
+
+
+async def run_together(jobs: Iterable[Callable[[], Awaitable[object]]]) -> None:
+    """Do all at the same time; the first that fails cancels the others, its error is raised alone.
+
+    What others fail of before they have ended is dropped, so that several that fail of the same
+    raise no group.
+    """
     errors: list[Exception] = []
 
-    async def enter(context: AbstractAsyncContextManager[object]) -> None:
+    async def run(job: Callable[[], Awaitable[object]]) -> None:
         try:
-            await stack.enter_async_context(context)
+            await job()
         except Exception as error:  # noqa: BLE001 -- raised below, alone
             errors.append(error)
             group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
-        for context in contexts:
-            group.start_soon(enter, context)
+        for job in jobs:
+            group.start_soon(run, job)
     if errors:
         raise errors[0]
 

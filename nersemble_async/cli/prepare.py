@@ -5,7 +5,6 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-import anyio
 import anyio.from_thread
 import typer
 
@@ -174,7 +173,12 @@ async def _survey(
     """Look at each video, several at once; one that is broken is no reason to stop."""
     from nersemble_async.data_managers.prepared_frames import survey_video  # noqa: PLC0415
     from nersemble_async.loaders.stream_memory import usable_cores  # noqa: PLC0415
-    from nersemble_async.workers import make_limiter, run_blocking, single_leaf  # noqa: PLC0415
+    from nersemble_async.workers import (  # noqa: PLC0415
+        make_limiter,
+        run_blocking,
+        run_together,
+        single_leaf,
+    )
 
     limiter = make_limiter(usable_cores())
     tally = Tally({}, time.monotonic, unit="videos")
@@ -191,12 +195,8 @@ async def _survey(
         tally.complete_files += 1
 
     with single_leaf():
-        async with (
-            session.output.following(Progress("Looking", tally)),
-            anyio.create_task_group() as group,
-        ):
-            for path in chosen:
-                group.start_soon(look, path)
+        async with session.output.following(Progress("Looking", tally)):
+            await run_together(partial(look, path) for path in chosen)
     preparation.videos = [found[path] for path in chosen if path in found]
 
 
@@ -228,7 +228,12 @@ def _check_room(session: "Session", preparation: "Preparation") -> None:
 async def _fill(session: "Session", preparation: "Preparation") -> None:
     """Decode what is missing, several videos at once; what cancels it ends each at its frame."""
     from nersemble_async.loaders.stream_memory import usable_cores  # noqa: PLC0415
-    from nersemble_async.workers import make_limiter, run_blocking, single_leaf  # noqa: PLC0415
+    from nersemble_async.workers import (  # noqa: PLC0415
+        make_limiter,
+        run_blocking,
+        run_together,
+        single_leaf,
+    )
 
     incomplete = sorted(
         (video for video in preparation.videos if video.n_missing),
@@ -260,12 +265,8 @@ async def _fill(session: "Session", preparation: "Preparation") -> None:
     started = time.monotonic()
     try:
         with single_leaf(), await run_blocking(limiter, preparation.pin):
-            async with (
-                session.output.following(Progress("Decoding", tally)),
-                anyio.create_task_group() as group,
-            ):
-                for video in incomplete:
-                    group.start_soon(fill, video)
+            async with session.output.following(Progress("Decoding", tally)):
+                await run_together(partial(fill, video) for video in incomplete)
     except DiskFullError as error:
         raise DiskFullError(f"{error}; what is stored stays. Now {_MAKE_ROOM}") from None
     finally:

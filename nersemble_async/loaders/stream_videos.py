@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -14,7 +15,7 @@ from nersemble_async.formats.video_index import VideoIndex
 from nersemble_async.formats.video_source import VideoSource
 from nersemble_async.loaders.stream_memory import StreamPlan
 from nersemble_async.loaders.video_lane import VideoLane
-from nersemble_async.workers import run_blocking, single_leaf
+from nersemble_async.workers import run_blocking, run_together
 
 Step = tuple[int, int]
 """A timestep, and the frame's position in the mp4."""
@@ -59,10 +60,9 @@ async def read_videos(
     async def read(position: int, source: VideoSource) -> None:
         found[position] = await run_blocking(limiter, source.read_index)
 
-    with single_leaf():
-        async with anyio.create_task_group() as group:
-            for position, (source, _) in enumerate(sources):
-                group.start_soon(read, position, source)
+    await run_together(
+        partial(read, position, source) for position, (source, _) in enumerate(sources)
+    )
     for position, (source, _) in enumerate(sources):
         n_frames = found[position].n_frames
         wrong = [frame for frame in frames[:1] + frames[-1:] if not 0 <= frame < n_frames]

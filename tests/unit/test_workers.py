@@ -8,7 +8,7 @@ import threading
 import anyio
 import pytest
 
-from nersemble_async.workers import make_limiter, run_blocking, single_leaf
+from nersemble_async.workers import make_limiter, run_blocking, run_together, single_leaf
 
 
 @pytest.mark.asyncio
@@ -121,3 +121,25 @@ def test_several_stay_a_group() -> None:
 def test_no_error_is_no_error() -> None:
     with single_leaf():
         pass
+
+
+@pytest.mark.asyncio
+async def test_of_several_that_fail_at_once_the_first_is_told() -> None:
+    both = threading.Barrier(2)
+    ended: list[str] = []
+
+    def fail() -> None:
+        both.wait(20)
+        raise KeyError("the same of both")
+
+    async def wait() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append("cancelled")
+
+    limiter = make_limiter(2)
+    failing = [lambda: run_blocking(limiter, fail)] * 2
+    with pytest.raises(KeyError, match="the same of both"):
+        await run_together([wait, *failing])
+    assert ended == ["cancelled"]

@@ -229,6 +229,18 @@ async def test_of_two_broken_cameras_the_first_is_told(videos: Sources, tmp_path
 
 
 @pytest.mark.asyncio
+async def test_several_that_are_no_videos_are_one_error(tmp_path: Path) -> None:
+    broken = {
+        serial: VideoSource(tmp_path / serial, tmp_path / f"{serial}.npz") for serial in "abcd"
+    }
+    for source in broken.values():
+        await anyio.Path(source.path).write_bytes(b"no video" * 1000)
+    for _ in range(5):  # whether several fail before the first one is known is left to chance
+        with pytest.raises(DecodeError):
+            await plan_multi_view(broken)
+
+
+@pytest.mark.asyncio
 async def test_closing_before_the_end(videos: Sources, folder: Path) -> None:
     async with open_multi_view(videos, steps_of(range(N))) as samples:
         await anext(samples)

@@ -10,6 +10,7 @@
     - `shuffle_layout`, `shuffle_plan`, `shuffle_memory`, `shuffle_state`: the order, undecoded
     - `shuffled_lane`, `shuffled_reader`, `shuffled_epochs`: decoding in that order, blocking
 - `frame_cache`: random frames in milliseconds, from memory, disk, or the video; blocking
+    - `kept_frames`: encoded, on disk and in memory
     - `known_videos`, `idle_readers`: what it knows of videos, and keeps open of them
 - `torch`: PyTorch datasets (optional extra)
 """

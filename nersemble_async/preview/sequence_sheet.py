@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from nersemble_async.benchmark.mono_flame_avatar import (
     FLAME_TRACKING_VERSIONS,
 )
 from nersemble_async.data_managers.local_assets import LocalAssets
-from nersemble_async.errors import MetadataError, NotCachedError, SelectionError
+from nersemble_async.errors import DecodeError, MetadataError, NotCachedError, SelectionError
 from nersemble_async.formats.decoded_frame import FrameArray
 from nersemble_async.formats.flame_provider import FlameProvider
 from nersemble_async.formats.frame_format import FrameFormat
@@ -80,6 +80,7 @@ def write_sequence_sheet(
         SelectionError: a serial or timestep that does not exist, or no such overlay.
         NotCachedError: nothing of the sequence is on disk; or the overlay that was asked for
             needs a file that is not there; says which.
+        DecodeError: the overlay that was asked for needs a file that is broken.
     """
     sheet = _SequenceSheet(assets, sequence_name, options)
     title = f"{assets.files.spec.task} {assets.files.participant_id:03d} {sequence_name}"
@@ -121,7 +122,8 @@ class _SequenceSheet:
         self._assets = assets
         self._name = sequence_name
         self._calibration = cache(assets.read_camera_calibration)
-        self._pointcloud = cache(lambda t: assets.read_pointcloud(sequence_name, t))
+        # All cameras of a timestep are drawn before the next one.
+        self._pointcloud = lru_cache(1)(lambda t: assets.read_pointcloud(sequence_name, t))
         self.notes: list[str] = []
         on_disk = assets.list_serials(sequence_name)
         self.serials = options.serials or spread(on_disk, _MOST_CAMERAS)
@@ -150,7 +152,7 @@ class _SequenceSheet:
         for overlay in published if wanted is None else [wanted]:
             try:
                 return str(overlay), self._drawer(overlay, options)
-            except NotCachedError as error:
+            except (NotCachedError, DecodeError) as error:
                 if wanted is not None:
                     raise
                 self.notes.append(f"no {overlay} is drawn: {error}")
@@ -167,7 +169,11 @@ class _SequenceSheet:
         tracking = self._assets.read_flame_tracking(self._name, version)
         provider = FlameProvider(tracking, flame_folder=options.flame_folder)
 
+        path = self._assets.files.flame_tracking(self._name, version).path
+
         def draw_flame(serial: str, timestep: int) -> RgbImage:
+            if timestep >= len(tracking.frames):
+                raise DecodeError(path, f"it has {len(tracking.frames)} frames only")
             vertices = provider.get_vertices(timestep)
             image = self.image(serial, timestep)
             return draw_mesh(image, vertices, provider.faces, *self._camera(serial))

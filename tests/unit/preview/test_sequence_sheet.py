@@ -11,7 +11,7 @@ import pytest
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.data_managers.participant_files import ParticipantFiles
-from nersemble_async.errors import NotCachedError, SelectionError
+from nersemble_async.errors import DecodeError, NotCachedError, SelectionError
 from nersemble_async.formats.image import read_png
 from nersemble_async.preview.sequence_sheet import (
     Overlay,
@@ -92,6 +92,48 @@ def test_flame_is_drawn_over_the_image(stand_in: Path, tmp_path: Path, flame_fol
         return float((part[..., 2] > part[..., 0] + 40).mean())
 
     assert blue(below) > blue(above) + 0.05
+
+
+def mono_root(stand_in: Path, root: Path) -> Path:
+    """393's EXP-5-mouth alone, to be broken."""
+    folder = Path("mono_flame_avatar") / "393"
+    for part in ("calibration", "sequences/EXP-5-mouth"):
+        shutil.copytree(stand_in / folder / part, root / folder / part)
+    shutil.copy(stand_in / "mono_flame_avatar" / "metadata.json", root / "mono_flame_avatar")
+    return root
+
+
+def test_a_tracking_of_fewer_frames_leaves_a_tile_that_says_so(
+    stand_in: Path, tmp_path: Path, flame_folder: Path
+) -> None:
+    root = mono_root(stand_in, tmp_path / "root")
+    assets = assets_of(root, "mono_flame_avatar", 393)
+    whole = assets.read_flame_tracking("EXP-5-mouth", 2)
+    rows = {name: getattr(whole, name) for name in whole.__slots__}
+    path = assets.files.local_path(assets.files.flame_tracking("EXP-5-mouth", 2))
+    shorter = {
+        name: row[:1] if len(row) == len(whole.frames) else row for name, row in rows.items()
+    }
+    np.savez(path, **shorter)
+    out = tmp_path / "sheet.png"
+    options = SheetOptions(timesteps=(0, 1), flame_folder=flame_folder, tile_height=HEIGHT)
+    assert write_sequence_sheet(assets, "EXP-5-mouth", out, options) == []
+    assert out.is_file()
+
+
+def test_a_broken_tracking_is_no_reason_to_draw_nothing(
+    stand_in: Path, tmp_path: Path, flame_folder: Path
+) -> None:
+    root = mono_root(stand_in, tmp_path / "root")
+    for tracking in root.rglob("*.npz"):
+        tracking.write_bytes(b"no npz")
+    assets = assets_of(root, "mono_flame_avatar", 393)
+    options = SheetOptions(flame_folder=flame_folder, tile_height=HEIGHT)
+    (note,) = write_sequence_sheet(assets, "EXP-5-mouth", tmp_path / "sheet.png", options)
+    assert note.startswith("no flame is drawn: ")
+    options = SheetOptions(flame_folder=flame_folder, overlay=Overlay.FLAME)
+    with pytest.raises(DecodeError, match="npz"):
+        write_sequence_sheet(assets, "EXP-5-mouth", tmp_path / "other.png", options)
 
 
 def test_without_the_flame_model_the_sheet_says_so(stand_in: Path, tmp_path: Path) -> None:

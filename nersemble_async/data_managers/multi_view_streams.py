@@ -87,7 +87,8 @@ class MultiViewStreams(OpenedVideos):
             )
             if calibration is not None:
                 calibration = await self._fitted(calibration, found, form)
-            yield await stack.enter_async_context(
+            yield await self._enter(
+                stack,
                 open_multi_view(
                     found.images,
                     found.steps,
@@ -102,7 +103,9 @@ class MultiViewStreams(OpenedVideos):
                     ),
                     pointcloud_bytes=pointcloud_bytes,
                     flame=flame,
-                )
+                ),
+                found.files,
+                [timestep for timestep, _ in found.steps],
             )
 
     async def plan_multi_view(

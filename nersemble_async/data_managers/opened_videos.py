@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nersemble_async.data_managers.asset_access import AssetAccess
 from nersemble_async.errors import SelectionError
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.formats.video_source import VideoSource
+
+Stream = TypeVar("Stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class ChosenVideos:
     """By serial; None where they are not wanted."""
     steps: list[tuple[int, int]]
     """Timesteps and their frame indices."""
+    files: tuple[PlannedFile, ...]
+    """Of images and alpha maps."""
 
 
 class OpenedVideos:
@@ -66,4 +71,27 @@ class OpenedVideos:
                 images={serial: source(file) for serial, file in images.items()},
                 alphas=alpha_sources if with_alpha else None,
                 steps=steps,
+                files=(*images.values(), *alphas.values()),
             )
+
+    async def _enter(
+        self,
+        stack: AsyncExitStack,
+        stream: AbstractAsyncContextManager[Stream],
+        files: Iterable[PlannedFile],
+        timesteps: Iterable[int],
+    ) -> Stream:
+        """Enter a loader's stream of these videos.
+
+        Raises:
+            DecodeError: a video has fewer frames than metadata.json lists; the loader, which does
+                not know of timesteps, finds that frames were asked for that do not exist.
+        """
+        try:
+            return await stack.enter_async_context(stream)
+        except SelectionError:
+            last = max(timesteps, default=None)
+            for file in files:
+                if last is not None:
+                    await self._access.run(self._access.assets.frame_index, file, last)
+            raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from nersemble_async.data_managers.asset_access import AssetAccess
@@ -74,20 +74,19 @@ class FrameStreams(OpenedVideos):
             wanted.append(files.video("alpha_maps", sequence_name, serial))
         if self._access.fetches:  # whether there are such timesteps, before a video is fetched
             (await self._access.timeline(sequence_name)).select(start, stop, step)
-        async with self._access.open_files(wanted):
+        async with self._access.open_files(wanted), AsyncExitStack() as stack:
             timeline = await self._access.timeline(sequence_name, video)
             timesteps = timeline.select(start, stop, step)
-            await self._access.run(self._access.assets.frame_index, video, timesteps[-1])
             sources = [self._access.assets.video_source(file) for file in wanted]
-            async with open_frames(
+            stream = open_frames(
                 sources[0],
                 [(timestep, timeline.frame_index(timestep)) for timestep in timesteps],
                 serial=serial,
                 alpha=sources[1] if with_alpha else None,
                 frame_format=FrameFormat(crop=crop, scale=scale, dtype=dtype, layout=layout),
                 prefetch=prefetch,
-            ) as frames:
-                yield frames
+            )
+            yield await self._enter(stack, stream, wanted, timesteps)
 
     @asynccontextmanager
     async def open_shuffled(
@@ -134,7 +133,9 @@ class FrameStreams(OpenedVideos):
         """
         async with (
             self._open_videos(sequence_name, serials, timesteps, with_alpha=with_alpha) as found,
-            open_shuffled(
+            AsyncExitStack() as stack,
+        ):
+            stream = open_shuffled(
                 found.images,
                 found.steps,
                 seed=seed,
@@ -148,9 +149,9 @@ class FrameStreams(OpenedVideos):
                 memory_bytes=memory_bytes,
                 threads=threads,
                 state=state,
-            ) as frames,
-        ):
-            yield frames
+            )
+            wanted = [timestep for timestep, _ in found.steps]
+            yield await self._enter(stack, stream, found.files, wanted)
 
 
 class PointcloudStreams:

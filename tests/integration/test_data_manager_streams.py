@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from nersemble_async.data_managers import (
 )
 from nersemble_async.errors import (
     ConfigurationError,
+    DecodeError,
     MissingBenchmarkUrlError,
     NotCachedError,
     SelectionError,
@@ -193,6 +195,35 @@ async def test_what_does_not_exist_is_said_on_entering(root: Path) -> None:
         with pytest.raises(NotCachedError, match=f"--serial {missing} --assets images"):
             async with attempt():
                 pass
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("more_timesteps")
+async def test_a_video_that_lacks_frames_is_broken(root: Path) -> None:
+    """Not a wrong choice: metadata.json lists the timestep."""
+    manager = NVSDataManager(root, 443)
+    for stream in (
+        manager.open_frames("FREE", SERIAL),
+        manager.open_multi_view("FREE"),
+        manager.open_shuffled("FREE", seed=0),
+    ):
+        with pytest.raises(DecodeError, match=r"fewer than metadata\.json lists"):
+            async with stream:
+                pass
+    async with manager.open_multi_view("FREE", timesteps=TIMESTEPS) as samples:
+        assert await timesteps_of(samples) == list(TIMESTEPS)
+    with pytest.raises(SelectionError, match="ascend"):
+        async with manager.open_multi_view("FREE", timesteps=[3, 0]):
+            pass
+
+
+@pytest.fixture
+def more_timesteps(root: Path) -> None:
+    """One more in metadata.json than the videos have frames."""
+    path = root / "nvs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["sequences"]["443"]["timesteps"] = [*TIMESTEPS, 9]
+    path.write_text(json.dumps(metadata))
 
 
 # ---- awaited loads --------------------------------------------------------------------------

@@ -160,7 +160,7 @@ class FlameTorchProvider:
             neck_pose=self.neck[rows],
             eye_pose=self.eyes[rows],
         )
-        poses = self.get_all_model_to_world_transformations(timesteps)
+        poses = self._model_to_world(rows)
         linear, shift = poses[:, :3, :3], poses[:, None, :3, 3]
         vertices, landmarks = (part @ linear.transpose(1, 2) + shift for part in points)
         return vertices, landmarks
@@ -169,8 +169,10 @@ class FlameTorchProvider:
         self, timesteps: Iterable[SupportsIndex] | None = None
     ) -> Tensor:
         """(T, 4, 4); arguments and errors as for `evaluate`."""
+        return self._model_to_world(self._rows(timesteps))
+
+    def _model_to_world(self, rows: Tensor) -> Tensor:
         torch = self._torch
-        rows = self._rows(timesteps)
         angles = self.rotation[rows]
         axes = torch.eye(_N_AXES, device=angles.device, dtype=angles.dtype)
         cross = torch.linalg.cross(axes[:, None], axes[None]).transpose(1, 2)

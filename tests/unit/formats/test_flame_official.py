@@ -66,6 +66,9 @@ with torch.no_grad():
         "torch landmarks one by one": off(
             ours.get_all_landmarks([5, 3]), [torchs.get_landmarks(5), torchs.get_landmarks(3)]
         ),
+        "torch vertices of an iterator": off(
+            ours.get_all_vertices([5, 3]), torchs.get_all_vertices(iter([5, 3]))
+        ),
         "torch poses": off(
             ours.get_all_model_to_world_transformations(),
             torchs.get_all_model_to_world_transformations(),
@@ -116,7 +119,10 @@ def test_the_official_provider_agrees(compared: Any, what: str) -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["vertices", "landmarks", "vertices one by one", "landmarks one by one", "poses", "faces"],
+    [
+        *("vertices", "vertices one by one", "vertices of an iterator"),
+        *("landmarks", "landmarks one by one", "poses", "faces"),
+    ],
 )
 def test_torch_agrees(compared: Any, what: str) -> None:
     assert compared[f"torch {what}"] <= 1e-6

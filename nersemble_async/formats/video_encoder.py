@@ -53,7 +53,7 @@ class VideoEncoder:
             raise ValueError(f"yuv420p needs an even width and height, not {width} x {height}")
         self._path = path
         self._shape = (height, width, 3)
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(f"file:{path}", "w", format="mp4")
         options = {"crf": str(crf), "preset": preset}
         if reproducible:
             options["x264-params"] = "mbtree=0"

@@ -36,6 +36,16 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_colon_in_a_relative_path_is_no_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("cam:1.mp4")
+    with VideoEncoder(path, (64, 48), RATE) as encoder:
+        encoder.write(_frame(0))
+    assert probe_video(path).n_frames == 1
+
+
 def test_probe_counts_packets_and_says_so(video: Path) -> None:
     info = probe_video(video)
     assert (info.width, info.height, info.rate) == (64, 48, RATE)

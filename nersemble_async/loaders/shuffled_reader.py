@@ -96,6 +96,11 @@ class ShuffledReader:
 
     def close(self) -> None:
         """End the threads and close all files; waits for a few frames at most. Again: no error."""
+        if threading.current_thread() in self._threads:
+            # A forgotten reader, found by the garbage collector in one of its own threads, which
+            # may hold the lock and cannot wait for its own end.
+            threading.Thread(target=self.close, name="shuffled-close", daemon=True).start()
+            return
         with self._work:
             self._is_closed = True
             self._work.notify_all()

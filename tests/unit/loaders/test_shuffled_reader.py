@@ -233,3 +233,28 @@ def test_refuses_what_cannot_be_shuffled(
     epochs = ShuffledEpochs.read(ShuffleRequest(cameras, ALL_STEPS, memory_bytes=1000))
     with pytest.raises(ConfigurationError, match="MB at least"):
         epochs.begin(0, 0, Shard())
+
+
+def test_a_forgotten_reader_may_be_found_by_its_own_threads(
+    cameras: dict[str, VideoSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector runs in any thread, at any time: also with the reader's lock held."""
+    epochs = ShuffledEpochs.read(ShuffleRequest(cameras, ALL_STEPS, threads=2))
+    reader = epochs.open(epochs.begin(1, 0, Shard()))
+    convert = reader._let_convert
+    found_in: list[threading.Thread] = []
+
+    def collect(position: int) -> None:
+        own = threading.current_thread()
+        if not found_in and own.name.startswith("shuffled-"):
+            found_in.append(own)
+            reader.close()  # what __del__ of its owner does
+        convert(position)
+
+    monkeypatch.setattr(reader, "_let_convert", collect)
+    with pytest.raises(ValueError, match="the reader is closed"):
+        reader.wait_for(0)
+    for thread in threading.enumerate():
+        if thread.name.startswith("shuffled-"):
+            thread.join(20)
+    assert len(found_in) == 1

@@ -133,6 +133,8 @@ class OnDemand:
         while True:
             request = self._requests.get(file.path)
             if request is None:
+                if self._group.cancel_scope.cancel_called:  # nobody would ever serve it
+                    raise RuntimeError("OnDemand is used outside its context")
                 request = self._requests[file.path] = _Request(file, turn)
                 self._group.start_soon(self._serve, request, found)
             await self._wait_for(request)

@@ -196,6 +196,19 @@ async def test_one_who_leaves_takes_nothing_from_the_others(
 
 
 @pytest.mark.asyncio
+async def test_used_after_it_was_closed(server: FaultyServer, tmp_path: Path) -> None:
+    """An error each time: the second one found the first one's request, and waited for ever."""
+    put_all(server)
+    async with Fetcher(settings_for(server.url, tmp_path)) as fetcher:
+        async with fetcher.open_on_demand() as on_demand:
+            pass
+        for _ in range(2):
+            with anyio.fail_after(10), pytest.raises(RuntimeError, match="outside its context"):
+                await on_demand.fetch(FIRST)
+    assert_clean(tmp_path)
+
+
+@pytest.mark.asyncio
 async def test_left_by_all_it_stops_and_a_later_one_begins_anew(
     server: FaultyServer, tmp_path: Path
 ) -> None:

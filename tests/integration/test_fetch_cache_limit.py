@@ -25,6 +25,7 @@ from tests.support.faulty_server import FaultyServer
 from tests.support.fetching import fetch, settings_for
 from tests.support.limited_streams import DiskWatch, digest, open_limited, streaming
 from tests.support.nginx import Nginx, run_nginx
+from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 N = 60
@@ -274,8 +275,7 @@ async def test_everything_is_in_use(server: FaultyServer, tmp_path: Path) -> Non
 
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
-            while not on_demand._room._waiting:
-                await anyio.lowlevel.checkpoint()
+            await wait_until(lambda: on_demand._room._waiting)
             assert got == []
             await first.aclose()
         assert got == [tmp_path / FILES[6].path]

@@ -32,6 +32,7 @@ from tests.support.corpora import assert_fetched, digests, pointclouds, state_fi
 from tests.support.faulty_server import Answer, Ending, Fault, FaultyServer, Request
 from tests.support.fetching import fetch, settings_for
 from tests.support.nginx import run_nginx
+from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 CORPUS = pointclouds([20_000 + 100 * i for i in range(30)])
@@ -324,11 +325,9 @@ async def test_the_next_free_connection_is_the_loaders(
         waiting = fetcher._slots._queues
         group.start_soon(fetcher.fetch, FetchPlan(few))
         await gate.wait()
-        while not waiting[Priority.BACKGROUND]:
-            await anyio.lowlevel.checkpoint()
+        await wait_until(lambda: waiting[Priority.BACKGROUND])
         group.start_soon(on_demand.fetch, wanted)
-        while not waiting[Priority.LOADER]:
-            await anyio.lowlevel.checkpoint()
+        await wait_until(lambda: waiting[Priority.LOADER])
         before = len(server.requests)
         gate.opened.set()
     assert server.requests[before].path == wanted.path

@@ -47,7 +47,7 @@ def report(sender: Connection, cache: FrameCache, source: VideoSource) -> None:
     """For a child process: send how many looks were right, or the error."""
     try:
         sender.send(use(cache, source, seed=5, rounds=2))
-    except BaseException as error:  # noqa: BLE001 -- the parent asserts that it is a number
+    except Exception as error:  # noqa: BLE001 -- the parent asserts that it is a number
         sender.send(repr(error))
     cache.close()
 

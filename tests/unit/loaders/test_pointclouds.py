@@ -23,6 +23,7 @@ from nersemble_async.formats.pointcloud import (
     write_pointcloud,
 )
 from nersemble_async.loaders.pointclouds import PointcloudStream, open_pointclouds
+from tests.support.waiting import wait_until
 
 N = 40
 POINT_BYTES = 36
@@ -112,8 +113,8 @@ async def test_a_late_file_does_not_change_the_order(folder: Path) -> None:
     ):
 
         async def open_gate() -> None:
-            while locator.order != [0, 1, 2, 3] or locator.held > 1:  # the others are decoded
-                await anyio.lowlevel.checkpoint()
+            # All but the first are decoded by then.
+            await wait_until(lambda: locator.order == [0, 1, 2, 3] and locator.held <= 1)
             assert locator.gate is not None
             locator.gate.set()
 
@@ -267,20 +268,20 @@ def test_cancelled_at_many_instants(folder: Path) -> None:
 def test_a_cancelled_reader_loses_no_frame(folder: Path) -> None:
     """`anext` is cancelled again and again; the frames that come are all of them, in order."""
 
+    async def strike(turns: int, scope: anyio.CancelScope) -> None:
+        for _ in range(turns):
+            await anyio.lowlevel.checkpoint()
+        scope.cancel()
+
     async def scenario() -> None:
         draw = random.Random(2)
         seen: list[int] = []
         async with open_pointclouds(Locator(folder).locate, range(N), prefetch=2) as frames:
             while len(seen) < N:
                 async with anyio.create_task_group() as group:
-
-                    async def strike(turns: int, scope: anyio.CancelScope) -> None:
-                        for _ in range(turns):
-                            await anyio.lowlevel.checkpoint()
-                        scope.cancel()
-
-                    with anyio.CancelScope() as scope:
-                        group.start_soon(strike, draw.randrange(30), scope)
+                    scope = anyio.CancelScope()
+                    group.start_soon(strike, draw.randrange(30), scope)
+                    with scope:
                         seen.append((await anext(frames)).timestep)
         assert seen == [*range(N)]
 

@@ -179,7 +179,7 @@ def test_random_cancellations_of_streams(
             run_alone(watch, lambda: scenario(server))
             watch.look()
             assert state_files(root, "pins") == []
-    assert len(lengths) > 3, "at different instants"
+    assert len(lengths) > 1, "at different instants"
     assert_bounded(watch)
     assert visible_files(root).items() <= digests(CORPUS.bodies).items()
     assert Store(root).records.all().keys() == visible_files(root).keys()

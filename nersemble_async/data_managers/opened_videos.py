@@ -89,9 +89,10 @@ class OpenedVideos:
         """
         try:
             return await stack.enter_async_context(stream)
-        except SelectionError:
-            last = max(timesteps, default=None)
-            for file in files:
-                if last is not None:
-                    await self._access.run(self._access.assets.frame_index, file, last)
-            raise
+        except SelectionError as error:
+            refused = error
+        last = max(timesteps, default=None)
+        for file in files:
+            if last is not None:
+                await self._access.run(self._access.assets.frame_index, file, last)
+        raise refused

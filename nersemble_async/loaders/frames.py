@@ -17,7 +17,7 @@ from nersemble_async.loaders.stream_videos import Step, make_lanes, read_videos
 from nersemble_async.workers import make_limiter
 
 DEFAULT_PREFETCH_BYTES = 256 << 20
-_LEAST_PREFETCH, _MOST_PREFETCH = 2, 16
+_LEAST_PREFETCH, _MOST_PREFETCH = 2, 8
 
 
 class FrameStream:
@@ -96,7 +96,7 @@ async def open_frames(
         frame_format: of the images; alpha maps have the same with one channel.
         prefetch: how many frames may be ahead of the one that was given out last, being decoded,
             converted or ready; each takes its array's bytes, or the decoded frame's where these
-            are more (`FrameStream.plan` tells all memory). None: as many as make 256 MiB, 2 to 16.
+            are more (`FrameStream.plan` tells all memory). None: as many as make 256 MiB, 2 to 8.
         codec_threads: of each decoder; None: all cores together.
         limiter: for blocking work; None makes one.
 

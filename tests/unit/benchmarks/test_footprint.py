@@ -18,6 +18,7 @@ def test_times_every_command_against_the_bare_interpreter() -> None:
     assert [s.command for s in starts[1:]] == [
         "import nersemble_async",
         "from nersemble_async import Fetcher",
+        "from nersemble_async import NVSDataManager",
         "nersemble-async --version",
     ]
     assert all(s.seconds > starts[0].seconds for s in starts[1:])

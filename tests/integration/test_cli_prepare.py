@@ -45,7 +45,9 @@ def test_ctrl_c_and_on_again(stand_in: Path, tmp_path: Path) -> None:
             read_until(process.stdout, "to be written to")
             process.send_signal(signal.SIGINT)
             read_until(process.stderr, "what is here is kept")
-        out, err = process.communicate(timeout=30)
+        # Not `communicate`: it would not see what the streams have read ahead.
+        out, err = process.stdout.read(), process.stderr.read()
+        process.wait(timeout=30)
     assert "Not complete: " in out
     assert "run the same command again to go on" in err
     assert process.returncode == 130

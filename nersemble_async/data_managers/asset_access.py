@@ -186,3 +186,25 @@ class AssetAccess:
         self.files.check_any_sequence(sequence_name)
         await self.have_metadata()
         return await self.run(self.assets.read_timeline, sequence_name, video)
+
+
+class HoldsAccess:
+    """A base of the async managers: entered and left with the `AssetAccess` that it holds."""
+
+    _access: AssetAccess
+
+    def __repr__(self) -> str:
+        files = self._access.files
+        return f"{type(self).__name__}({files.folder!r}, {files.participant_id})"
+
+    async def __aenter__(self) -> Self:
+        await self._access.__aenter__()
+        return self
+
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        return self._access.__aexit__(kind, error, traceback)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.benchmark.keys import ImageKey
-from nersemble_async.data_managers.asset_access import AssetAccess
+from nersemble_async.data_managers.asset_access import AssetAccess, HoldsAccess
 from nersemble_async.data_managers.official_paths import SVFRPaths
 
 if TYPE_CHECKING:
     from nersemble_async.fetch.fetcher import Fetcher
 
 
-class SVFRDataManager(SVFRPaths):
+class SVFRDataManager(HoldsAccess, SVFRPaths):
     """One participant of the single-view face reconstruction benchmark; see `NVSDataManager`."""
 
     def __init__(
@@ -32,21 +30,6 @@ class SVFRDataManager(SVFRPaths):
             benchmark_folder, "svfr", participant_id, fetcher=fetcher, frame_cache=None
         )
         self._files = self._access.files
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._files.folder!r}, {self._files.participant_id})"
-
-    async def __aenter__(self) -> Self:
-        await self._access.__aenter__()
-        return self
-
-    def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Awaitable[None]:
-        return self._access.__aexit__(kind, error, traceback)
 
     async def list_image_keys(self) -> list[ImageKey]:
         """The images that are on disk (with a fetcher: all), sorted by their folders' names."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.benchmark.layout import Task
 from nersemble_async.benchmark.mono_flame_avatar import FLAME_TRACKING_CURRENT_VERSION
-from nersemble_async.data_managers.asset_access import AssetAccess
+from nersemble_async.data_managers.asset_access import AssetAccess, HoldsAccess
 from nersemble_async.data_managers.multi_view_streams import MultiViewStreams
 from nersemble_async.data_managers.official_paths import (
     MonoFlameAvatarPaths,
@@ -34,7 +32,7 @@ Uint8Image = npt.NDArray[np.uint8]
 Float32Image = npt.NDArray[np.float32]
 
 
-class _VideoParticipant(FrameStreams, MultiViewStreams, VideoPaths):
+class _VideoParticipant(HoldsAccess, FrameStreams, MultiViewStreams, VideoPaths):
     """One participant of a benchmark with videos."""
 
     _task: Task
@@ -52,21 +50,6 @@ class _VideoParticipant(FrameStreams, MultiViewStreams, VideoPaths):
         )
         self._files = self._access.files
         self._assets = self._access.assets
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._files.folder!r}, {self._files.participant_id})"
-
-    async def __aenter__(self) -> Self:
-        await self._access.__aenter__()
-        return self
-
-    def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Awaitable[None]:
-        return self._access.__aexit__(kind, error, traceback)
 
     # ---- what can be loaded -------------------------------------------------------------------
 

@@ -70,17 +70,24 @@ def probe_video(path: Path, *, count_packets: bool = True) -> VideoInfo:
         n_frames = sum(p.is_shown for p in packets) if counted else header_n_frames
         if n_frames == 0:
             raise DecodeError(str(path), "the video has no frames")
-        context = stream.codec_context
-        return VideoInfo(
-            width=context.width,
-            height=context.height,
-            n_frames=n_frames,
-            n_frames_source="packets" if counted else "header",
-            header_n_frames=header_n_frames,
-            rate=stream.average_rate or stream.base_rate,
-            codec=context.name,
-            pixel_format=context.pix_fmt or "unknown",
-        )
+        return video_info(stream, n_frames, "packets" if counted else "header")
+
+
+def video_info(
+    stream: av.video.stream.VideoStream, n_frames: int, source: Literal["header", "packets"]
+) -> VideoInfo:
+    """What an open video says of itself, and how many frames it was found to have."""
+    context = stream.codec_context
+    return VideoInfo(
+        width=context.width,
+        height=context.height,
+        n_frames=n_frames,
+        n_frames_source=source,
+        header_n_frames=stream.frames,
+        rate=stream.average_rate or stream.base_rate,
+        codec=context.name,
+        pixel_format=context.pix_fmt or "unknown",
+    )
 
 
 @contextmanager

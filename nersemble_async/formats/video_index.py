@@ -21,7 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.video import VideoInfo, VideoPacket, open_video, video_packets
+from nersemble_async.formats.video import (
+    VideoInfo,
+    VideoPacket,
+    open_video,
+    video_info,
+    video_packets,
+)
 
 _VERSION = 1
 _COLUMNS = {
@@ -136,17 +142,7 @@ def build_video_index(path: Path) -> VideoIndex:
                 str(path), f"a video of codec {context.name}; known are {', '.join(_CODECS)}"
             )
         packets = list(video_packets(path, container, stream))
-        header_n_frames = stream.frames
-        info = VideoInfo(
-            width=context.width,
-            height=context.height,
-            n_frames=sum(packet.is_shown for packet in packets),
-            n_frames_source="packets",
-            header_n_frames=header_n_frames,
-            rate=stream.average_rate or stream.base_rate,
-            codec=context.name,
-            pixel_format=context.pix_fmt or "unknown",
-        )
+        info = video_info(stream, sum(packet.is_shown for packet in packets), "packets")
         is_keyframe, is_disposable = _look_into(path, packets, info.codec)
         try:
             return VideoIndex(

@@ -3,7 +3,7 @@
 - `video_managers`, `svfr_manager`: the managers for an event loop; `nersemble_async.sync` has
   those for code without one
 - `asset_access`: threads and fetching on demand, for the former
-- `local_assets`: the blocking core of both; `reader_pool`: videos that it keeps open
+- `local_assets`: the blocking core of both
 - `participant_files`, `timeline`, `official_paths`: which files, timesteps and paths; pure
 - `overview`: what is on disk of a sequence; `prepared_frames`: what decoding it beforehand takes
 """

@@ -14,7 +14,6 @@ from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.metadata import TaskMetadata, parse_metadata
 from nersemble_async.cache.store import STATE_FOLDER
 from nersemble_async.data_managers.participant_files import ParticipantFiles
-from nersemble_async.data_managers.reader_pool import DEFAULT_POOL_BYTES, ReaderPool
 from nersemble_async.data_managers.timeline import Timeline
 from nersemble_async.errors import DecodeError
 from nersemble_async.fetch.plan import PlannedFile
@@ -28,6 +27,7 @@ from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud
 from nersemble_async.formats.video_index import VideoIndex
 from nersemble_async.formats.video_reader import VideoReader
 from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.loaders.reader_pool import DEFAULT_POOL_BYTES, ReaderPool
 
 if TYPE_CHECKING:
     from nersemble_async.loaders.frame_cache import FrameCache

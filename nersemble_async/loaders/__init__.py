@@ -12,5 +12,6 @@
 - `frame_cache`: random frames in milliseconds, from memory, disk, or the video; blocking
     - `kept_frames`: encoded, on disk and in memory
     - `known_videos`, `idle_readers`: what it knows of videos, and keeps open of them
-- `torch`: PyTorch datasets (optional extra)
+- `torch`, `torch_samples`: PyTorch datasets (optional extra)
+- `reader_pool`: single frames with videos that stay open between two calls, blocking
 """

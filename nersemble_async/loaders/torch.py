@@ -18,7 +18,7 @@ from nersemble_async.formats.frame_format import FrameFormat
 from nersemble_async.formats.video_source import VideoSource
 from nersemble_async.loaders.frame import Frame, alpha_format
 from nersemble_async.loaders.frame_cache import FrameCache
-from nersemble_async.loaders.open_videos import OpenVideos
+from nersemble_async.loaders.reader_pool import ReaderPool
 from nersemble_async.loaders.shuffle_plan import Shard
 from nersemble_async.loaders.shuffle_state import ShuffleState
 from nersemble_async.loaders.shuffled_epochs import (
@@ -41,6 +41,8 @@ from nersemble_async.loaders.torch_samples import (
 __all__ = ["FrameDataset", "Sample", "ShuffledFrames", "ShuffledSamples"]
 
 _PLAIN = FrameFormat()
+_OPEN_VIDEOS_BYTES = 60_000_000
+"""Of each worker: two videos of 1100 x 1604."""
 
 
 class FrameDataset(Dataset):  # type: ignore[misc, unused-ignore]
@@ -87,7 +89,7 @@ class FrameDataset(Dataset):  # type: ignore[misc, unused-ignore]
         self._request = request
         self._alpha_format = alpha_format(frame_format)
         self._frame_cache, self._root = frame_cache, root
-        self._readers = OpenVideos()
+        self._readers = ReaderPool(_OPEN_VIDEOS_BYTES)
 
     def __len__(self) -> int:
         return len(self._frames)

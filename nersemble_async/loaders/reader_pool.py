@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nersemble_async.formats.decoded_frame import DecodedFrame
@@ -38,7 +39,8 @@ class ReaderPool:
 
     Threads that want frames of one video at once each get a reader of their own. The least
     recently used are closed where those kept hold more than the budget. Before a fork everything
-    kept is closed, so that no decoder crosses it; with the pool's last reference, too.
+    kept is closed, so that no decoder crosses it; with the pool's last reference, too. Pickled, it
+    is an empty one.
 
     Args:
         most_bytes: what the videos kept open may hold, as estimated from their frames' size.
@@ -54,6 +56,9 @@ class ReaderPool:
         self._indices: dict[Path, VideoIndex] = {}
         weakref.finalize(self, _close_all, self._kept)
         _POOLS.add(self)
+
+    def __reduce__(self) -> tuple[partial[ReaderPool], tuple[int]]:
+        return partial(ReaderPool, threads=self._threads), (self._most_bytes,)
 
     def read_index(self, source: VideoSource) -> VideoIndex:
         """The video's index, from memory where the file is the same as then.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import multiprocessing
+import pickle
 import shutil
 import sys
 import threading
@@ -14,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nersemble_async.data_managers.reader_pool import ReaderPool
 from nersemble_async.errors import DecodeError, SelectionError
 from nersemble_async.formats.video_reader import VideoReader
 from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.loaders.reader_pool import ReaderPool
 from tests.support.tagged_videos import write_tagged_video
 from tests.support.videos import decode_all
 
@@ -243,4 +244,17 @@ def test_no_decoder_crosses_a_fork(sources: list[VideoSource]) -> None:
         assert child.exitcode == 0
     finally:
         child.kill()  # one that hangs would be waited for
+    pool.close()
+
+
+def test_pickled_it_is_an_empty_one(sources: list[VideoSource]) -> None:
+    pool = ReaderPool(BYTES, threads=2)
+    pool.decode(sources[0], 4)
+    copy = pickle.loads(pickle.dumps(pool))
+    assert (pool.n_kept, copy.n_kept) == (1, 0)
+    for frame_index in (3, 8):
+        copy.decode(sources[0], frame_index)
+        copy.decode(sources[1], frame_index)
+    assert copy.n_kept == 1  # the same budget
+    copy.close()
     pool.close()

@@ -41,7 +41,7 @@ class Row:
 
 
 def write_sheet(out_png: Path, rows: Sequence[Row], tile_height: int = TILE_HEIGHT) -> bool:
-    """Draw the rows that have tiles, one below the other.
+    """Draw the rows that have tiles, one below the other; a file that was there stays until then.
 
     Returns:
         Whether there was anything to draw; ``out_png`` is not written otherwise.
@@ -56,7 +56,12 @@ def write_sheet(out_png: Path, rows: Sequence[Row], tile_height: int = TILE_HEIG
         sheet.paste(strip, (_GAP, top))
         top += strip.height + _GAP
     out_png.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out_png, format="PNG")
+    partial = out_png.with_name(f".{out_png.name}.partial")
+    try:
+        sheet.save(partial, format="PNG")
+        partial.replace(out_png)
+    finally:
+        partial.unlink(missing_ok=True)
     return True
 
 

@@ -21,6 +21,8 @@
     │   └── DiskFullError
     ├── DecodeError                       path, and the frame where there is one
     └── SubmissionError
+        ├── InvalidPredictionError (ValueError)   a frame, video or mesh that cannot be submitted
+        └── IncompleteSubmissionError             lists the entries that are missing
 
 The base URL is a credential: no message here ever holds a URL, only paths relative to the
 root. Findings of a verification or validation are data, not exceptions.
@@ -154,3 +156,34 @@ class DecodeError(NersembleError):
 
 class SubmissionError(NersembleError):
     """A submission cannot be written or read."""
+
+
+class InvalidPredictionError(SubmissionError, ValueError):
+    """A frame, a video or a mesh cannot be submitted as it is; says why and what would do."""
+
+
+_MOST_LISTED = 10
+
+
+class IncompleteSubmissionError(SubmissionError):
+    """A submission lacks entries; what was written so far stays, to be gone on with.
+
+    Attributes:
+        path: the zip that would have been written.
+        missing: the paths inside the zip that are missing, in the benchmark's order.
+    """
+
+    def __init__(self, path: str, missing: tuple[str, ...], kept_as: str | None = None) -> None:
+        super().__init__(path, missing, kept_as)
+        self.path = path
+        self.missing = missing
+        self.kept_as = kept_as
+
+    def __str__(self) -> str:
+        listed = ", ".join(self.missing[:_MOST_LISTED])
+        more = len(self.missing) - _MOST_LISTED
+        kept = "" if self.kept_as is None else f"; what is there stays in {self.kept_as}"
+        return (
+            f"{self.path} was not written: {len(self.missing)} entries are missing: {listed}"
+            f"{f' and {more} more' if more > 0 else ''}{kept}"
+        )

@@ -20,6 +20,10 @@ from nersemble_async.errors import SelectionError
 Task = Literal["nvs", "mono_flame_avatar", "svfr"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
+Subtask = Literal["posed", "neutral"]
+"""SVFR: the expression of the image, or a neutral one."""
+SUBTASKS: tuple[Subtask, ...] = get_args(Subtask)
+
 SERIALS: tuple[str, ...] = (
     "222200042",
     "222200044",
@@ -44,13 +48,15 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_+-]+")
 
 
 class FileKind(StrEnum):
-    """How a dataset file is encoded; the value is its suffix."""
+    """How a file of the dataset or of a submission is encoded; the value is its suffix."""
 
     JSON = "json"
     MP4 = "mp4"
     PCD = "pcd"
     NPZ = "npz"
     PNG = "png"
+    PLY = "ply"
+    NPY = "npy"
 
 
 class Scope(StrEnum):
@@ -128,10 +134,13 @@ class SubmissionFile(_HasPath):
 
     key: str
     scope: Scope
+    kind: FileKind
     template: str
     """Path inside the zip; unlike in the dataset, an image's timestep is padded to 3 digits."""
+    subtask: Subtask | None = None
+    """Where a benchmark has subtasks: which one. A submission may leave a whole subtask out."""
     optional: bool = False
-    """Whether a complete submission may lack it (SVFR: either mesh will do, landmarks too)."""
+    """Whether a complete submission may lack it."""
 
 
 def _empty() -> Mapping[Any, Any]:

@@ -90,7 +90,9 @@ MONO_FLAME_AVATAR = BenchmarkSpec(
         ),
     ),
     submission_files=(
-        SubmissionFile("images", Scope.PER_CAM, "{p_id:03d}/{seq_name}/cam_{serial}.mp4"),
+        SubmissionFile(
+            "images", Scope.PER_CAM, FileKind.MP4, "{p_id:03d}/{seq_name}/cam_{serial}.mp4"
+        ),
     ),
     participants=_PARTICIPANTS,
     frame_size=(512, 512),

@@ -54,7 +54,9 @@ NVS = BenchmarkSpec(
         ),
     ),
     submission_files=(
-        SubmissionFile("images", Scope.PER_CAM, "{p_id:03d}/{seq_name}/cam_{serial}.mp4"),
+        SubmissionFile(
+            "images", Scope.PER_CAM, FileKind.MP4, "{p_id:03d}/{seq_name}/cam_{serial}.mp4"
+        ),
     ),
     participants=tuple(_SEQUENCES),
     frame_size=(1100, 1604),

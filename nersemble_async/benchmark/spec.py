@@ -7,12 +7,14 @@ from types import MappingProxyType
 
 from nersemble_async.benchmark.layout import (
     SERIALS,
+    SUBTASKS,
     TASKS,
     Asset,
     BenchmarkSpec,
     FileKind,
     Scope,
     SubmissionFile,
+    Subtask,
     Task,
 )
 from nersemble_async.benchmark.mono_flame_avatar import MONO_FLAME_AVATAR
@@ -22,12 +24,14 @@ from nersemble_async.benchmark.svfr import SVFR
 __all__ = [
     "BENCHMARKS",
     "SERIALS",
+    "SUBTASKS",
     "TASKS",
     "Asset",
     "BenchmarkSpec",
     "FileKind",
     "Scope",
     "SubmissionFile",
+    "Subtask",
     "Task",
 ]
 

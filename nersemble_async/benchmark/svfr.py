@@ -10,11 +10,13 @@ from types import MappingProxyType
 
 from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.layout import (
+    SUBTASKS,
     Asset,
     BenchmarkSpec,
     FileKind,
     Scope,
     SubmissionFile,
+    Subtask,
 )
 
 _IMAGE_KEYS_FILE = "svfr_image_keys.json"
@@ -33,6 +35,22 @@ def load_image_keys() -> Mapping[int, tuple[ImageKey, ...]]:
     )
 
 
+def _submission_files(subtask: Subtask) -> tuple[SubmissionFile, ...]:
+    """A mesh, and landmarks where its topology is not FLAME's."""
+    mesh, landmarks = f"mesh_{subtask}", f"landmarks_{subtask}"
+    return (
+        SubmissionFile(mesh, Scope.PER_IMAGE, FileKind.PLY, f"{_IMAGE_FOLDER}/{mesh}.ply", subtask),
+        SubmissionFile(
+            landmarks,
+            Scope.PER_IMAGE,
+            FileKind.NPY,
+            f"{_IMAGE_FOLDER}/{landmarks}.npy",
+            subtask,
+            optional=True,
+        ),
+    )
+
+
 SVFR = BenchmarkSpec(
     task="svfr",
     assets=(
@@ -43,26 +61,7 @@ SVFR = BenchmarkSpec(
             "{p_id:03d}/{seq_name:}_{timestep:}_{serial:}/rgb.png",
         ),
     ),
-    submission_files=(
-        SubmissionFile(
-            "mesh_posed", Scope.PER_IMAGE, f"{_IMAGE_FOLDER}/mesh_posed.ply", optional=True
-        ),
-        SubmissionFile(
-            "mesh_neutral", Scope.PER_IMAGE, f"{_IMAGE_FOLDER}/mesh_neutral.ply", optional=True
-        ),
-        SubmissionFile(
-            "landmarks_posed",
-            Scope.PER_IMAGE,
-            f"{_IMAGE_FOLDER}/landmarks_posed.npy",
-            optional=True,
-        ),
-        SubmissionFile(
-            "landmarks_neutral",
-            Scope.PER_IMAGE,
-            f"{_IMAGE_FOLDER}/landmarks_neutral.npy",
-            optional=True,
-        ),
-    ),
+    submission_files=tuple(file for subtask in SUBTASKS for file in _submission_files(subtask)),
     participants=(
         *(17, 60, 71, 102, 112, 123, 133, 139, 175, 178),
         *(183, 194, 215, 226, 256, 266, 289, 310, 320, 372),

@@ -16,7 +16,9 @@ from nersemble_async.errors import (
     DecodeError,
     DiskFullError,
     FetchError,
+    IncompleteSubmissionError,
     IntegrityError,
+    InvalidPredictionError,
     MetadataError,
     MissingBenchmarkUrlError,
     NersembleError,
@@ -51,6 +53,8 @@ EVERY: list[NersembleError] = [
     DiskFullError("x"),
     DecodeError("a.mp4", "x", 7),
     SubmissionError("x"),
+    InvalidPredictionError("x"),
+    IncompleteSubmissionError("a.zip", ("388/GLASSES/cam_222200046.mp4",), "a.zip.partial"),
 ]
 
 
@@ -76,6 +80,9 @@ def test_it_survives_a_pickle_and_a_copy(error: NersembleError) -> None:
         (ServerUnreachableError, TransientFetchError),
         (MissingBenchmarkUrlError, ConfigurationError),
         (DiskFullError, CacheError),
+        (InvalidPredictionError, ValueError),
+        (InvalidPredictionError, SubmissionError),
+        (IncompleteSubmissionError, SubmissionError),
     ],
 )
 def test_kinds_that_are_two_things(kind: type[Exception], also: type[Exception]) -> None:
@@ -110,3 +117,11 @@ def test_a_missing_url_says_where_to_put_it_and_where_to_get_it() -> None:
         "https://forms.gle/",
     ):
         assert words in told
+
+
+def test_an_incomplete_submission_lists_what_is_missing() -> None:
+    missing = tuple(f"{i:03d}/FREE/cam_222200046.mp4" for i in range(13))
+    told = str(IncompleteSubmissionError("a.zip", missing, "a.zip.partial"))
+    assert told.startswith("a.zip was not written: 13 entries are missing: 000/FREE/")
+    assert told.endswith(" and 3 more; what is there stays in a.zip.partial")
+    assert "more" not in str(IncompleteSubmissionError("a.zip", missing[:10]))

@@ -191,7 +191,9 @@ def test_data_is_read_only(spec: BenchmarkSpec) -> None:
 def test_every_kind_is_the_suffix_of_its_template(spec: BenchmarkSpec) -> None:
     for asset in spec.assets:
         assert asset.template.endswith(f".{asset.kind}")
-    assert {kind.value for kind in FileKind} == {"json", "mp4", "pcd", "npz", "png"}
+    for file in spec.submission_files:
+        assert file.template.endswith(f".{file.kind}")
+    assert {kind.value for kind in FileKind} == {"json", "mp4", "pcd", "npz", "png", "ply", "npy"}
 
 
 def test_no_code_outside_the_three_files_asks_which_benchmark_it_is() -> None:

@@ -1,0 +1,66 @@
+"""What can be wrong with a submission, as data: an issue, and the report of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from nersemble_async.benchmark.spec import Task
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    ERROR = "error"
+    """The server would refuse the submission, or score it wrongly."""
+    WARNING = "warning"
+    """It would be scored as it stands, but it looks like a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionIssue:
+    """One problem of a submission."""
+
+    rule: str
+    """Stable id, such as ``missing-entry``; `nersemble_async.submission.rules` lists them all."""
+    severity: Severity
+    entry: str | None
+    """The path inside the zip; None: the zip as a whole."""
+    found: str
+    expected: str
+    fix: str
+    """What to do about it."""
+    official: tuple[str, object] | None = field(default=None, compare=False, repr=False)
+    """Key of the official validator's dictionary, and what it would list there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionReport:
+    """Everything that was found to be wrong with a submission."""
+
+    path: Path
+    task: Task
+    issues: tuple[SubmissionIssue, ...]
+    """In the order of the benchmark's entries; the zip as a whole first."""
+    n_entries: int
+    """Files in the zip."""
+    deep: bool
+    """Whether every frame of every video was decoded."""
+    not_checked: tuple[str, ...] = ()
+    """What could not be looked at, and why: a sentence each."""
+
+    @property
+    def errors(self) -> tuple[SubmissionIssue, ...]:
+        """Issues for which the server would refuse or mis-score the submission."""
+        return tuple(issue for issue in self.issues if issue.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[SubmissionIssue, ...]:
+        """Issues that look like mistakes."""
+        return tuple(issue for issue in self.issues if issue.severity is Severity.WARNING)
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors

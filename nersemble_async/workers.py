@@ -19,6 +19,13 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def make_limiter(threads: int | None = None) -> anyio.CapacityLimiter:
     """A limiter for one run; made inside the event loop and passed to every `run_blocking`."""
     return anyio.CapacityLimiter(threads if threads is not None else (os.cpu_count() or 1) + 2)

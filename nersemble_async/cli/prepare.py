@@ -172,12 +172,12 @@ async def _survey(
 ) -> None:
     """Look at each video, several at once; one that is broken is no reason to stop."""
     from nersemble_async.data_managers.prepared_frames import survey_video  # noqa: PLC0415
-    from nersemble_async.loaders.stream_memory import usable_cores  # noqa: PLC0415
     from nersemble_async.workers import (  # noqa: PLC0415
         make_limiter,
         run_blocking,
         run_together,
         single_leaf,
+        usable_cores,
     )
 
     limiter = make_limiter(usable_cores())
@@ -227,12 +227,12 @@ def _check_room(session: "Session", preparation: "Preparation") -> None:
 
 async def _fill(session: "Session", preparation: "Preparation") -> None:
     """Decode what is missing, several videos at once; what cancels it ends each at its frame."""
-    from nersemble_async.loaders.stream_memory import usable_cores  # noqa: PLC0415
     from nersemble_async.workers import (  # noqa: PLC0415
         make_limiter,
         run_blocking,
         run_together,
         single_leaf,
+        usable_cores,
     )
 
     incomplete = sorted(

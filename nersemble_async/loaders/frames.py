@@ -12,9 +12,9 @@ from nersemble_async.formats.frame_format import FrameFormat
 from nersemble_async.formats.video_source import VideoSource
 from nersemble_async.loaders.frame import Frame, alpha_format
 from nersemble_async.loaders.lock_step import LockStep, run_lock_step
-from nersemble_async.loaders.stream_memory import StreamPlan, plan_stream, usable_cores
+from nersemble_async.loaders.stream_memory import StreamPlan, plan_stream
 from nersemble_async.loaders.stream_videos import Step, make_lanes, read_videos
-from nersemble_async.workers import make_limiter
+from nersemble_async.workers import make_limiter, usable_cores
 
 DEFAULT_PREFETCH_BYTES = 256 << 20
 _LEAST_PREFETCH, _MOST_PREFETCH = 2, 8

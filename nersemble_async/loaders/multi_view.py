@@ -19,9 +19,9 @@ from nersemble_async.loaders.frame import alpha_format
 from nersemble_async.loaders.lock_step import LockStep, run_lock_step
 from nersemble_async.loaders.multi_view_frame import MultiViewFrame, flame_rows
 from nersemble_async.loaders.pointclouds import LocatePointcloud, PointcloudStream, open_pointclouds
-from nersemble_async.loaders.stream_memory import StreamPlan, plan_within, usable_cores
+from nersemble_async.loaders.stream_memory import StreamPlan, plan_within
 from nersemble_async.loaders.stream_videos import Step, WantedVideo, make_lanes, read_videos
-from nersemble_async.workers import make_limiter
+from nersemble_async.workers import make_limiter, usable_cores
 
 DEFAULT_MEMORY_BYTES = 2 << 30
 DEFAULT_POINTCLOUD_BYTES = 256 << 20

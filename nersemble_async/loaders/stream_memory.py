@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -63,13 +62,6 @@ class StreamPlan:
     def going_ahead(self, samples_ahead: int) -> StreamPlan:
         """The same with so many samples ahead."""
         return replace(self, samples_ahead=samples_ahead)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def plan_stream(

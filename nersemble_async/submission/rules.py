@@ -112,6 +112,18 @@ RULES: Mapping[str, Rule] = _by_id(
         "the mp4 is fragmented, and the official validator counts no frames in it",
         _WRITE_ANEW,
     ),
+    Rule(
+        "extra-streams",
+        _WARNING,
+        "the mp4 holds more than one stream: sound, or a second video",
+        _WRITE_ANEW,
+    ),
+    Rule(
+        "altered-display",
+        _WARNING,
+        "the file asks players to turn, mirror or stretch its frames; which readers do so differs",
+        "store the frames as they are to be seen, with square pixels and no rotation",
+    ),
     Rule("undecodable-video", _ERROR, "a frame cannot be decoded", _WRITE_ANEW),
     Rule("identical-videos", _WARNING, "two cameras have the same video", _RENDER),
     Rule("black-video", _WARNING, "the frames are black", _RENDER),

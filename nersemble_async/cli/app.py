@@ -19,6 +19,7 @@ from nersemble_async.cli.preview import preview
 from nersemble_async.cli.secrecy import SCRUBBER, guard_output
 from nersemble_async.cli.status import status
 from nersemble_async.cli.synthesize import synthesize
+from nersemble_async.cli.validate import validate
 from nersemble_async.cli.verify import verify
 from nersemble_async.fetch.progress import ExitCode
 
@@ -30,7 +31,18 @@ app = typer.Typer(
     rich_markup_mode=None,  # errors on one line, which can be searched for
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fetch, verify, status, checksums, info, preview, prepare, synthesize, demo):
+for command in (
+    fetch,
+    verify,
+    status,
+    checksums,
+    info,
+    preview,
+    prepare,
+    synthesize,
+    demo,
+    validate,
+):
     app.command()(command)
 
 

@@ -32,6 +32,7 @@ _STYLES: Mapping[Style, str] = {
     "plain": "",
     "strong": "bold",
     "good": "bold green",
+    "warn": "yellow",
     "bad": "red",
     "dim": "dim",
 }

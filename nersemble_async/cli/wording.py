@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nersemble_async.cli.tally import Tally
     from nersemble_async.fetch.progress import FetchReport
 
-Style = Literal["plain", "strong", "good", "bad", "dim"]
+Style = Literal["plain", "strong", "good", "warn", "bad", "dim"]
 
 LISTED_FAILURES = 20
 """More failures than this are counted, not listed; the JSON report lists all."""

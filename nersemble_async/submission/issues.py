@@ -49,6 +49,9 @@ class SubmissionReport:
     """Whether every frame of every video was decoded."""
     not_checked: tuple[str, ...] = ()
     """What could not be looked at, and why: a sentence each."""
+    official: tuple[tuple[str, object], ...] = field(default=(), compare=False, repr=False)
+    """What the official validator would list of names, beside the issues' own `official`: it tells
+    of one misnamed entry twice, as missing and as unexpected."""
 
     @property
     def errors(self) -> tuple[SubmissionIssue, ...]:

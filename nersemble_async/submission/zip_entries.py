@@ -10,6 +10,7 @@ import io
 import os
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -33,6 +34,8 @@ __all__ = ["EntryError", "SubmissionZip", "ZipEntry"]
 class SubmissionZip:
     """An open zip; a context manager. Several threads may read at once.
 
+    One that is forgotten is closed when it is collected.
+
     Args:
         path: the zip.
 
@@ -46,7 +49,7 @@ class SubmissionZip:
         # A pipe would block until somebody writes to it.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._lock = threading.Lock()
-        self._is_open = True
+        self._finalizer = weakref.finalize(self, os.close, self._descriptor)
         try:
             self._directory = read_directory(path, self._descriptor)
         except BaseException:
@@ -72,9 +75,7 @@ class SubmissionZip:
     def close(self) -> None:
         """Close the file; again is no error, and what is being read is read to its end."""
         with self._lock:
-            if self._is_open:
-                self._is_open = False
-                os.close(self._descriptor)
+            self._finalizer()
 
     def read(self, entry: ZipEntry, *, most_bytes: int | None = None) -> bytes:
         """The whole content; its CRC is right.
@@ -129,7 +130,7 @@ class SubmissionZip:
     def _own_descriptor(self) -> Iterator[int]:
         """One for each reading, so that closing takes the file from nobody."""
         with self._lock:
-            if not self._is_open:
+            if not self._finalizer.alive:
                 raise ValueError(f"{self.path} was closed")
             descriptor = os.dup(self._descriptor)
         try:

@@ -6,7 +6,7 @@ Blocking. What a file holds is never an exception, always an issue.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,13 @@ class VideoFindings:
 
 
 def check_video(
-    path: Path, entry: ExpectedEntry, spec: BenchmarkSpec, n_frames: int | None, *, deep: bool
+    path: Path,
+    entry: ExpectedEntry,
+    spec: BenchmarkSpec,
+    n_frames: int | None,
+    *,
+    deep: bool,
+    on_frame: Callable[[], None] | None = None,
 ) -> VideoFindings:
     """Look for everything that can be wrong with a video by itself.
 
@@ -61,6 +67,7 @@ def check_video(
         spec: frame size and rate.
         n_frames: timesteps of the sequence; None where they are not known, then not compared.
         deep: decode every frame; else as few as a third of a second's work allows.
+        on_frame: called with each decoded frame; what it raises ends the check.
 
     Returns:
         Issues in the order container, size, counts, rate, codec, frames, content.
@@ -90,16 +97,21 @@ def check_video(
                 seen = [breach("undecodable-video", entry.path, error.reason, _DECODES)]
         else:
             with reader:
-                seen, samples = _look_into(reader, entry.path, spec, deep=deep)
+                seen, samples = _look_into(reader, entry.path, spec, deep, on_frame)
     return VideoFindings((*issues, *seen), samples, digest, n_found)
 
 
 def _look_into(
-    reader: VideoReader, entry: str, spec: BenchmarkSpec, *, deep: bool
+    reader: VideoReader,
+    entry: str,
+    spec: BenchmarkSpec,
+    deep: bool,
+    on_frame: Callable[[], None] | None,
 ) -> tuple[list[SubmissionIssue], tuple[VideoSample, ...]]:
     """Decode frames and judge them."""
     chosen = range(reader.n_frames) if deep else choose_frames(reader.index)
-    view = _View(reader, small_size(spec.frame_size), frozenset(spread(chosen, _MOST_SAMPLES)))
+    kept_indices = frozenset(spread(chosen, _MOST_SAMPLES))
+    view = _View(reader, small_size(spec.frame_size), kept_indices, on_frame)
     issues = view.look(entry, chosen)
     samples = tuple(view.samples)
     if not issues and not deep and looks_frozen(view.looks, reader.n_frames):
@@ -114,9 +126,14 @@ class _View:
     """What was seen of a video so far."""
 
     def __init__(
-        self, reader: VideoReader, size: tuple[int, int], kept_indices: frozenset[int]
+        self,
+        reader: VideoReader,
+        size: tuple[int, int],
+        kept_indices: frozenset[int],
+        on_frame: Callable[[], None] | None,
     ) -> None:
         self._reader = reader
+        self._on_frame = on_frame
         self._size = size
         self._kept_indices = kept_indices
         self._first: RgbPicture | None = None
@@ -133,6 +150,8 @@ class _View:
         issues: list[SubmissionIssue] = []
         try:
             for frame, picture in decode_small(reader, frame_indices, self._size):
+                if self._on_frame is not None:
+                    self._on_frame()
                 first = picture if self._first is None else self._first
                 self._first = first
                 look = look_at(frame.frame_index, picture, first)

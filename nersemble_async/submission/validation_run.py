@@ -1,0 +1,84 @@
+"""What one validation stands on, and what it has found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nersemble_async.benchmark.metadata import TaskMetadata
+from nersemble_async.benchmark.spec import FileKind, Task
+from nersemble_async.submission.entries import ExpectedEntry, expected_entries
+from nersemble_async.submission.issues import SubmissionIssue
+from nersemble_async.submission.rules import breach
+from nersemble_async.submission.structure_checks import Structure
+from nersemble_async.submission.zip_entries import EntryError, SubmissionZip
+
+OnProgress = Callable[[int, int], None]
+"""Called with entries looked at and entries in all; what it raises ends the validation."""
+
+
+@dataclass(slots=True)
+class ValidationRun:
+    """One validation of an open zip."""
+
+    submission: SubmissionZip
+    task: Task
+    structure: Structure
+    metadata: TaskMetadata | None
+    root: Path | None
+    deep: bool
+    on_progress: OnProgress | None
+    issues: list[SubmissionIssue] = field(default_factory=list)
+    """In the order in which they were found."""
+    not_checked: list[str] = field(default_factory=list)
+    n_done: int = 0
+    n_units: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.n_units = sum(1 for _ in self.units())
+
+    def units(self) -> Iterator[ExpectedEntry]:
+        """What is looked at one by one: videos, meshes with their landmarks, landmarks alone."""
+        expected = expected_entries(self.task)
+        for path in self.structure.present:
+            entry = expected[path]
+            if entry.kind is not FileKind.NPY or mesh_of(path) not in self.structure.present:
+                yield entry
+
+    def beat(self, more: int = 0) -> None:
+        """So many more are done; tells it, and ends all where whoever is told says so."""
+        self.n_done += more
+        if self.on_progress is not None:
+            self.on_progress(self.n_done, self.n_units)
+
+    def n_frames(self, entry: ExpectedEntry) -> int | None:
+        """Of the video; None where it is not known."""
+        if self.metadata is None:
+            return None
+        return self.metadata.n_frames(entry.participant_id, entry.sequence_name)
+
+
+def mesh_of(landmarks_path: str) -> str:
+    """The path of the mesh that landmarks belong to."""
+    return landmarks_path.replace("/landmarks_", "/mesh_").replace(
+        f".{FileKind.NPY}", f".{FileKind.PLY}"
+    )
+
+
+def landmarks_of(mesh_path: str) -> str:
+    """The path of the landmarks that belong to a mesh."""
+    return mesh_path.replace("/mesh_", "/landmarks_").replace(
+        f".{FileKind.PLY}", f".{FileKind.NPY}"
+    )
+
+
+def issue_of_entry(error: EntryError, path: str) -> SubmissionIssue:
+    """Bytes that cannot be had."""
+    return breach(error.rule, path, error.found, error.expected)
+
+
+def issue_of_fault(rule: str, path: str, error: Exception) -> SubmissionIssue:
+    """A check that failed of something that nobody thought of says so; it is not swallowed."""
+    found = f"something that cannot be checked ({type(error).__name__}: {error})"
+    return breach(rule, path, found, "an entry like those that the writers make")

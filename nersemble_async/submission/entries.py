@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from nersemble_async.benchmark.keys import VideoKey
+from nersemble_async.benchmark.keys import ImageKey, VideoKey
 from nersemble_async.benchmark.spec import (
     BENCHMARKS,
     SUBTASKS,
@@ -18,6 +18,7 @@ from nersemble_async.benchmark.spec import (
     Subtask,
     Task,
 )
+from nersemble_async.errors import SelectionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,50 @@ def _entries(
             timestep,
             file.subtask,
             file.optional,
+        )
+
+
+def video_entry(
+    spec: BenchmarkSpec, participant_id: int, sequence_name: str, serial: str
+) -> ExpectedEntry:
+    """The entry of a video.
+
+    Raises:
+        SelectionError: no such video is submitted; lists what is.
+    """
+    _check("participant", participant_id, spec.submission_sequences, spec)
+    _check("sequence", sequence_name, spec.submission_sequences[participant_id], spec)
+    _check("serial", serial, spec.submission_serials, spec)
+    (file,) = spec.submission_files
+    return expected_entries(spec.task)[file.path(participant_id, sequence_name, serial)]
+
+
+def mesh_entries(
+    spec: BenchmarkSpec, subtask: Subtask, participant_id: int, image_key: ImageKey
+) -> tuple[ExpectedEntry, ExpectedEntry]:
+    """The entries of the mesh of an image and of its landmarks.
+
+    Raises:
+        SelectionError: there is no such image; lists what there is.
+    """
+    _check("participant", participant_id, spec.image_keys, spec)
+    keys = spec.image_keys[participant_id]
+    if image_key not in keys:
+        _check("image", image_key.to_key(), [key.to_key() for key in keys], spec)
+    where = (participant_id, image_key.sequence_name, image_key.serial, image_key.timestep)
+    expected = expected_entries(spec.task)
+    mesh, landmarks = (
+        expected[file.path(*where)] for file in spec.submission_files if file.subtask == subtask
+    )
+    return mesh, landmarks
+
+
+def _check(kind: str, name: object, known: Iterable[object], spec: BenchmarkSpec) -> None:
+    names = list(known)
+    if name not in names:
+        raise SelectionError(
+            f"no submission to {spec.task} has {kind} {name!r}; {kind}s to submit are "
+            f"{', '.join(map(str, names))}"
         )
 
 

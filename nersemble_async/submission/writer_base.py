@@ -1,0 +1,124 @@
+"""What all writers of submissions do: begin or go on, say what is missing, finish or keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nersemble_async.benchmark.metadata import TaskMetadata
+from nersemble_async.benchmark.spec import BENCHMARKS, Task
+from nersemble_async.errors import IncompleteSubmissionError, SubmissionError
+from nersemble_async.submission.archive import Archive
+from nersemble_async.submission.entries import ExpectedEntry, missing_entries
+from nersemble_async.submission.issues import SubmissionReport
+
+_INCOMPLETE_RULES = ("missing-entry", "missing-subtask")
+
+
+class SubmissionDataWriter:
+    """A zip on its way: ``NAME.zip.partial`` until it is complete and found to be valid.
+
+    Args:
+        zip_path: the zip that is to be; an older one is replaced when the new one is complete.
+        resume: True: go on with what an earlier run left unfinished: what is there is checked
+            anew, and not asked for again; False: throw it away; None: refuse to begin where there
+            is something.
+        allow_partial: for tests of a pipeline: write the zip although predictions are missing.
+
+    Raises:
+        SubmissionError: an earlier run left something unfinished; says what to do.
+        CacheLockedError: another process is writing the same zip.
+        DiskFullError, CacheError: it cannot be written.
+    """
+
+    _task: Task
+
+    def __init__(
+        self,
+        zip_path: str | Path,
+        *,
+        resume: bool | None,
+        allow_partial: bool,
+        contents: dict[str, str | bool] | None = None,
+    ) -> None:
+        self._spec = BENCHMARKS[self._task]
+        self._allow_partial = allow_partial
+        self._is_open = True
+        self.report: SubmissionReport | None = None
+        """What the validator found in the finished zip; None before."""
+        target = Path(zip_path).expanduser()
+        self._archive = Archive(target, {"task": self._task, **(contents or {})}, resume=resume)
+        self.resumed: frozenset[str] = frozenset(self._archive.entries)
+        """The paths inside the zip of what an earlier run had written."""
+
+    def missing(self) -> list[ExpectedEntry]:
+        """What a complete submission still lacks, in the benchmark's order."""
+        return missing_entries(self._task, self._archive.entries)
+
+    def close(self) -> None:
+        """Finish the zip: it is looked at once more as a whole and takes its name.
+
+        Raises:
+            IncompleteSubmissionError: predictions are missing; what is there stays, to be gone on
+                with.
+            SubmissionError: the validator found an error; what is there stays.
+            DiskFullError, CacheError: it cannot be written; what is there stays.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._stop()
+        lacking = tuple(entry.path for entry in self.missing())
+        if lacking and not self._allow_partial:
+            kept = str(self._archive.partial) if self._archive.entries else None
+            self._archive.keep()
+            raise IncompleteSubmissionError(str(self._archive.target), lacking, kept)
+        self._archive.finish(self._validate)
+
+    def keep(self) -> None:
+        """Close it unfinished, to be gone on with by ``resume=True``."""
+        if self._is_open:
+            self._is_open = False
+            self._stop()
+            self._archive.keep()
+
+    def _stop(self) -> None:
+        """End what is under way; nothing where single files are written."""
+
+    def _metadata(self) -> TaskMetadata | None:
+        return None
+
+    def _validate(self, path: Path) -> None:
+        from nersemble_async.submission.validation import validate_zip  # noqa: PLC0415 -- 0.1 s
+
+        report = self.report = validate_zip(path, self._task, self._metadata())
+        allowed = _INCOMPLETE_RULES if self._allow_partial else ()
+        errors = [issue for issue in report.errors if issue.rule not in allowed]
+        if errors:
+            told = "; ".join(f"{e.entry}: {e.rule}, {e.found}" for e in errors[:3])
+            raise SubmissionError(
+                f"{self._archive.target} was not written: the validator found {len(errors)} errors "
+                f"in {path.name}, first {told}"
+            )
+
+    def _refuse_closed(self) -> None:
+        if not self._is_open:
+            raise SubmissionError(f"the writer of {self._archive.target} is closed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.keep()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._archive.target)!r})"

@@ -141,6 +141,12 @@ RULES: Mapping[str, Rule] = _by_id(
         "the video looks like that of another camera",
         "check which camera_params.json entry each video was rendered with",
     ),
+    Rule(
+        "altered-pictures",
+        _WARNING,
+        "the frames look mirrored, upside down, or with red and blue swapped",
+        "cameras here are OpenCV's (x right, y down, z forward) and frames are RGB",
+    ),
     # ---- meshes ---------------------------------------------------------------------------------
     Rule("unreadable-mesh", _ERROR, "the mesh does not parse", "write it as a binary PLY"),
     Rule("empty-mesh", _ERROR, "the mesh has no vertices or no faces", "write the mesh anew"),

@@ -6,6 +6,7 @@ A map of the package, in the order in which a byte passes through it:
 - `fetch`: how bytes arrive; `cache`: where they rest
 - `formats`: bytes ↔ arrays
 - `loaders`: arrays as streams, shuffled or in lock-step; PyTorch datasets
+- `submission`: what leaves, and what is wrong with it
 - `data_managers`: what users hold, one for each benchmark; `sync`: the same without an event loop
 - `preview`: pictures of data
 - `synthetic`: a small, geometrically consistent stand-in for the licensed data
@@ -35,15 +36,24 @@ _HOMES = {
     "FrameFormat": "formats.frame_format",
     "ImageKey": "benchmark.keys",
     "MonoFlameAvatarDataManager": "data_managers.video_managers",
+    "MonoFlameAvatarSubmissionDataReader": "submission.readers",
+    "MonoFlameAvatarSubmissionDataWriter": "submission.writers",
     "MultiViewFrame": "loaders.multi_view_frame",
     "NVSDataManager": "data_managers.video_managers",
+    "NVSSubmissionDataReader": "submission.readers",
+    "NVSSubmissionDataWriter": "submission.writers",
     "NersembleError": "errors",
     "PlannedFile": "fetch.plan",
     "Pointcloud": "formats.pointcloud",
     "SVFRDataManager": "data_managers.svfr_manager",
+    "SVFRSubmissionDataReader": "submission.readers",
+    "SVFRSubmissionDataWriter": "submission.writers",
     "Selection": "fetch.plan",
     "Settings": "settings",
+    "SubmissionIssue": "submission.issues",
+    "SubmissionReport": "submission.issues",
     "make_frame_cache": "data_managers.prepared_frames",
+    "validate_submission": "data_managers.submission_validation",
 }
 
 __all__ = [
@@ -59,20 +69,30 @@ __all__ = [
     "FrameFormat",
     "ImageKey",
     "MonoFlameAvatarDataManager",
+    "MonoFlameAvatarSubmissionDataReader",
+    "MonoFlameAvatarSubmissionDataWriter",
     "MultiViewFrame",
     "NVSDataManager",
+    "NVSSubmissionDataReader",
+    "NVSSubmissionDataWriter",
     "NersembleError",
     "PlannedFile",
     "Pointcloud",
     "SVFRDataManager",
+    "SVFRSubmissionDataReader",
+    "SVFRSubmissionDataWriter",
     "Selection",
     "Settings",
+    "SubmissionIssue",
+    "SubmissionReport",
     "make_frame_cache",
+    "validate_submission",
 ]
 
 if TYPE_CHECKING:
     from nersemble_async.benchmark.keys import ImageKey
     from nersemble_async.data_managers.prepared_frames import make_frame_cache
+    from nersemble_async.data_managers.submission_validation import validate_submission
     from nersemble_async.data_managers.svfr_manager import SVFRDataManager
     from nersemble_async.data_managers.video_managers import (
         MonoFlameAvatarDataManager,
@@ -91,6 +111,17 @@ if TYPE_CHECKING:
     from nersemble_async.loaders.frame_cache import FrameCache
     from nersemble_async.loaders.multi_view_frame import MultiViewFrame
     from nersemble_async.settings import Settings
+    from nersemble_async.submission.issues import SubmissionIssue, SubmissionReport
+    from nersemble_async.submission.readers import (
+        MonoFlameAvatarSubmissionDataReader,
+        NVSSubmissionDataReader,
+        SVFRSubmissionDataReader,
+    )
+    from nersemble_async.submission.writers import (
+        MonoFlameAvatarSubmissionDataWriter,
+        NVSSubmissionDataWriter,
+        SVFRSubmissionDataWriter,
+    )
 
 
 def __getattr__(name: str) -> object:

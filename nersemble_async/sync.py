@@ -1,13 +1,14 @@
-"""The data managers for code that has no event loop: the official toolkit's, with its signatures.
+"""The official toolkit's classes for code that has no event loop, with their signatures.
 
 A script written for the official toolkit changes its import lines::
 
     from nersemble_async.sync import FlameProvider, NVSDataManager  # and the other managers
+    from nersemble_async.sync import NVSSubmissionDataWriter  # and the other writers and readers
     from nersemble_async.constants import BENCHMARK_NVS_IDS_AND_SEQUENCES
 
-Errors: `SelectionError` for what does not exist in the benchmark, `NotCachedError` (with the
-command that fetches it) for what is not on disk, `DecodeError` and `MetadataError` for broken
-files.
+Errors of the managers: `SelectionError` for what does not exist in the benchmark,
+`NotCachedError` (with the command that fetches it) for what is not on disk, `DecodeError` and
+`MetadataError` for broken files.
 """
 
 from __future__ import annotations
@@ -31,12 +32,25 @@ from nersemble_async.data_managers.official_paths import (
     VideoPaths,
 )
 from nersemble_async.data_managers.participant_files import ParticipantFiles, root_folder
+from nersemble_async.data_managers.submission_validation import (
+    validate_submission_blocking as validate_submission,
+)
 from nersemble_async.formats.cameras import CameraCalibration
 from nersemble_async.formats.decoded_frame import FrameArray
 from nersemble_async.formats.flame import FlameTracking
 from nersemble_async.formats.flame_provider import FlameProvider
 from nersemble_async.formats.official_image import image_format
 from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.submission.blocking_readers import (
+    MonoFlameAvatarSubmissionDataReader,
+    NVSSubmissionDataReader,
+    SVFRSubmissionDataReader,
+)
+from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
+from nersemble_async.submission.video_writers import (
+    MonoFlameAvatarSubmissionDataWriter,
+    NVSSubmissionDataWriter,
+)
 
 if TYPE_CHECKING:
     from nersemble_async.loaders.frame_cache import FrameCache
@@ -47,8 +61,15 @@ __all__ = [
     "FlameTracking",
     "ImageKey",
     "MonoFlameAvatarDataManager",
+    "MonoFlameAvatarSubmissionDataReader",
+    "MonoFlameAvatarSubmissionDataWriter",
     "NVSDataManager",
+    "NVSSubmissionDataReader",
+    "NVSSubmissionDataWriter",
     "SVFRDataManager",
+    "SVFRSubmissionDataReader",
+    "SVFRSubmissionDataWriter",
+    "validate_submission",
 ]
 
 Uint8Image = npt.NDArray[np.uint8]

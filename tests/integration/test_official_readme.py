@@ -1,24 +1,31 @@
-"""What the official readme shows of loading (its sections 3 and 4) runs with other import lines.
+"""What the official readme shows (its sections 3 and 4) runs with other import lines.
 
-Left out: section 4's blocks that write submissions, and 3.3's list of a tracking's fields, which
-is no program (`test_a_tracking_has_the_documented_fields` looks at them).
+Left out: 3.3's list of a tracking's fields, which is no program
+(`test_a_tracking_has_the_documented_fields` looks at them).
 """
 
 from __future__ import annotations
 
 import textwrap
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import trimesh
 
+from nersemble_async.benchmark.keys import VideoKey
+from nersemble_async.benchmark.spec import Task
+from nersemble_async.submission.metadata_source import find_metadata
 from nersemble_async.sync import MonoFlameAvatarDataManager
 from nersemble_async.synthetic.flame_model import write_synthetic_flame
 from tests.support.stand_in import TINY, tiny_stand_in
+from tests.support.submissions import pictures, video_entries
 
 NEW_HOMES = {
     "nersemble_benchmark.data.benchmark_data": "nersemble_async.sync",
+    "nersemble_benchmark.data.submission_data": "nersemble_async.sync",
     "nersemble_benchmark.models.flame": "nersemble_async.sync",
     "nersemble_benchmark.constants": "nersemble_async.constants",
 }
@@ -98,6 +105,31 @@ for participant_id in BENCHMARK_MONO_FLAME_AVATAR_IDS:
         intrinsics = camera_params.intrinsics[serial]
         ...
 """  # noqa: E501 -- lines as they are there
+WRITE_NVS = """
+from nersemble_benchmark.data.submission_data import NVSSubmissionDataWriter
+
+with NVSSubmissionDataWriter(zip_path) as submission_data_manager:
+    submission_data_manager.add_video(participant, sequence_name, serial, images)
+"""
+WRITE_MONO = """
+from nersemble_benchmark.data.submission_data import MonoFlameAvatarSubmissionDataWriter
+
+with MonoFlameAvatarSubmissionDataWriter(zip_path) as submission_data_manager:
+    submission_data_manager.add_video(participant, sequence_name, serial, images)
+"""
+EVERY_VIDEO = "for participant, sequence_name, serial, images in predictions:\n        "
+WRITE_SVFR = """
+from nersemble_benchmark.constants import BENCHMARK_SVFR_IMAGE_KEYS
+from nersemble_benchmark.data.submission_data import SVFRSubmissionDataWriter
+
+with SVFRSubmissionDataWriter(zip_path) as submission_data_writer:
+    for participant_id, image_keys in BENCHMARK_SVFR_IMAGE_KEYS.items():
+        for sequence_name, timestep, serial in image_keys:
+            mesh = predicted_mesh
+            now_landmarks = predicted_landmarks
+
+            submission_data_writer.add_posed_mesh(participant_id, sequence_name, timestep, serial, mesh, now_landmarks)
+"""  # noqa: E501 -- lines as they are there
 
 
 @pytest.fixture
@@ -162,6 +194,43 @@ def test_svfr_images(names: dict[str, Any]) -> None:
     assert names["image"].shape == (TINY.svfr_width, TINY.svfr_width, 3)
     assert names["image"].dtype == np.uint8
     assert names["participant_id"] == 372
+
+
+@pytest.mark.parametrize(("task", "block"), [("nvs", WRITE_NVS), ("mono_flame_avatar", WRITE_MONO)])
+def test_writing_videos(
+    names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: Task, block: str
+) -> None:
+    """The block shows one video; all of them have to be there, else the writer says which lack."""
+    monkeypatch.setenv("NERSEMBLE_BENCHMARK_FOLDER", names["benchmark_folder"])
+    metadata = find_metadata(task)
+    assert metadata is not None
+    names["zip_path"] = str(tmp_path / "made" / "submission.zip")
+    names["predictions"] = [
+        (
+            *(key.participant_id, key.sequence_name, key.serial),
+            list(pictures(task, entry, metadata.n_frames(*where(key)) or 0)),
+        )
+        for entry in video_entries(task)
+        for key in [entry.video]
+    ]
+    run(
+        block.replace("submission_data_manager.add", f"{EVERY_VIDEO}submission_data_manager.add"),
+        names,
+    )
+    with zipfile.ZipFile(names["zip_path"]) as file:
+        assert file.namelist() == [entry.path for entry in video_entries(task)]
+
+
+def where(key: VideoKey) -> tuple[int, str]:
+    return key.participant_id, key.sequence_name
+
+
+def test_writing_meshes(names: dict[str, Any], tmp_path: Path) -> None:
+    box = trimesh.creation.box((0.2, 0.3, 0.2))
+    names["zip_path"] = tmp_path / "submission.zip"
+    names["predicted_mesh"], names["predicted_landmarks"] = box, np.array(box.vertices[:7])
+    run(WRITE_SVFR, names)
+    assert len(zipfile.ZipFile(names["zip_path"]).namelist()) == 2 * 391
 
 
 def test_a_tracking_has_the_documented_fields() -> None:

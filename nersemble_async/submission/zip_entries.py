@@ -108,6 +108,7 @@ class SubmissionZip:
             DiskFullError: there is no room for it.
             OSError: the zip cannot be read, or the folder not be written to.
         """
+        self._check_claims(entry)  # before there is looked for as much room
         suffix = PurePosixPath(entry.name).suffix
         name = f"entry{suffix if suffix in MOST_BYTES else ''}"
         with tempfile.TemporaryDirectory(prefix="nersemble_async-") as folder:
@@ -118,11 +119,14 @@ class SubmissionZip:
 
     # ---- within -------------------------------------------------------------------------------
 
-    def _pieces(self, entry: ZipEntry, most_bytes: int | None = None) -> Iterator[bytes]:
+    def _check_claims(self, entry: ZipEntry, most_bytes: int | None = None) -> None:
         check_size(entry, most_bytes)
         reason = self._directory.misplaced.get(entry.position)
         if reason is not None:
             raise unreadable(entry, reason)
+
+    def _pieces(self, entry: ZipEntry, most_bytes: int | None = None) -> Iterator[bytes]:
+        self._check_claims(entry, most_bytes)
         with self._own_descriptor() as descriptor:
             yield from content_pieces(descriptor, entry, self._directory.infos[entry.position])
 

@@ -14,22 +14,11 @@ import numpy.typing as npt
 
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.obj_text import parse_obj
+from nersemble_async.formats.ply import ply_bytes
 
 if TYPE_CHECKING:
     import trimesh
 
-_PLY_HEADER = """\
-ply
-format binary_little_endian 1.0
-element vertex {n_vertices}
-property {kind} x
-property {kind} y
-property {kind} z
-element face {n_faces}
-property list uchar int vertex_indices
-end_header
-"""
-_FACE = np.dtype([("count", "u1"), ("indices", "<i4", (3,))])
 _AXES = 3
 
 
@@ -82,17 +71,7 @@ def write_mesh(
         ValueError: another shape, a vertex that is not finite, a face that refers to none.
     """
     check_mesh(vertices, faces)
-    is_single = vertices.dtype.kind == "f" and vertices.dtype.itemsize <= np.dtype("f4").itemsize
-    header = _PLY_HEADER.format(
-        n_vertices=len(vertices), n_faces=len(faces), kind="float" if is_single else "double"
-    )
-    table = np.empty(len(faces), _FACE)
-    table["count"] = 3
-    table["indices"] = faces
-    with path.open("wb") as file:
-        file.write(header.encode("ascii"))
-        file.write(np.ascontiguousarray(vertices, "<f4" if is_single else "<f8").data)
-        file.write(table.data)
+    path.write_bytes(ply_bytes(vertices, faces))
 
 
 def check_mesh(vertices: npt.NDArray[np.floating], faces: npt.NDArray[np.integer]) -> None:

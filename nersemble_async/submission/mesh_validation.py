@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nersemble_async.benchmark.spec import FileKind
 from nersemble_async.submission.entries import ExpectedEntry
-from nersemble_async.submission.mesh_checks import MeshFindings, check_mesh_entry, check_subtasks
+from nersemble_async.submission.mesh_checks import MeshFindings, check_mesh_entry
+from nersemble_async.submission.subtask_checks import check_subtasks
 from nersemble_async.submission.validation_run import (
     ValidationRun,
     issue_of_entry,

@@ -175,10 +175,11 @@ class VideoEncoder:
             raise ValueError(f"{self.path.name} takes no more: it is {self._outcome}")
         try:
             yield self._open
-        except BaseException as error:
+        except av.error.FFmpegError as error:
             self.abort()
-            if isinstance(error, av.error.FFmpegError):
-                raise _plain(error, self.path) from None
+            raise _plain(error, self.path) from None
+        except BaseException:
+            self.abort()
             raise
 
 

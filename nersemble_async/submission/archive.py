@@ -6,7 +6,6 @@ happens, an older ``NAME.zip`` stays as it is until the new one takes its place 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nersemble_async.cache.disk import disk_error, sync_folder, write_all
+from nersemble_async.cache.forking import reset_on_fork
 from nersemble_async.cache.locking import close_locked, open_locked
 from nersemble_async.errors import CacheLockedError, SubmissionError
 from nersemble_async.submission.archive_journal import (
     Contents,
-    entries_line,
-    header_line,
+    Journal,
+    lies_whole,
     read_journal,
 )
 from nersemble_async.submission.zip_records import StoredEntry, central_directory, local_header
@@ -47,19 +47,22 @@ class Archive:
     """
 
     def __init__(self, target: Path, contents: Contents, *, resume: bool | None) -> None:
-        self.target = target
+        # As it is now: the working folder may change, and a link stays a link.
+        self.target = target = Path(os.path.realpath(target))
         self.partial = target.with_name(f"{target.name}.partial")
         self.journal = target.with_name(f"{target.name}.partial.journal")
         self.folder = target.with_name(f"{target.name}.partial.videos")
         """For files that are on their way; whatever lies in it is deleted."""
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self._why_closed: str | None = None
         self._unsynced_bytes = 0
+        self._groups: list[Sequence[StoredEntry]] = []
         self._entries: dict[str, StoredEntry] = {}
         self._end = 0
-        if target.is_dir():
-            raise SubmissionError(f"{target} is a folder; give the name of a zip in it")
         try:
+            if target.is_dir():
+                raise SubmissionError(f"{target} is a folder; give the name of a zip in it")
             target.parent.mkdir(parents=True, exist_ok=True)
             self._zip = open_locked(self.partial)
         except CacheLockedError as error:
@@ -68,12 +71,14 @@ class Archive:
             raise disk_error(str(self.partial), error) from None
         try:
             self._begin(contents, resume=resume)
-        except OSError as error:
+        except BaseException as error:
+            if not os.fstat(self._zip).st_size:
+                self.partial.unlink(missing_ok=True)
             close_locked(self._zip, self._process)
-            raise disk_error(str(self.partial), error) from None
-        except BaseException:
-            close_locked(self._zip, self._process)
+            if isinstance(error, OSError):
+                raise disk_error(str(self.partial), error) from None
             raise
+        reset_on_fork(self)
 
     def _begin(self, contents: Contents, *, resume: bool | None) -> None:
         if resume is not False and os.fstat(self._zip).st_size:
@@ -81,7 +86,15 @@ class Archive:
         shutil.rmtree(self.folder, ignore_errors=True)
         os.ftruncate(self._zip, self._end)
         os.fsync(self._zip)
-        self._journal = self._write_journal(contents)
+        self._journal = Journal(self.journal, contents, self._groups)
+
+    def reset_in_child(self) -> None:
+        """The parent goes on with it, and its lock ends with the parent: keep no copy of it."""
+        if self._why_closed is None:
+            self._why_closed = "is written by the process that opened it"
+            self._journal.close()
+            close_locked(self._zip, self._process)
+        self._lock = threading.Lock()
 
     def _take_over(self, contents: Contents, *, resume: bool | None) -> None:
         """Believe what the journal claims where the bytes agree."""
@@ -107,44 +120,18 @@ class Archive:
                 "--restart), or take another name"
             )
         for group in groups:
-            if all(map(self._is_whole, group)):
+            if all(lies_whole(self._zip, entry) for entry in group):
                 self._add(group)
 
     def _add(self, group: Sequence[StoredEntry]) -> None:
+        self._groups.append(group)
         self._entries.update({entry.name: entry for entry in group})
         self._end = max(self._end, *(entry.end for entry in group))
 
-    def _write_journal(self, contents: Contents) -> int:
-        """Written anew as a whole, so that a torn line of an earlier run is gone."""
-        fresh = self.journal.with_name(f"{self.journal.name}.new")
-        with fresh.open("wb") as file:
-            file.write(header_line(contents))
-            for entry in self._entries.values():
-                file.write(entries_line([entry]))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.journal)
-        sync_folder(self.journal.parent)
-        return os.open(self.journal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-
-    def _is_whole(self, entry: StoredEntry) -> bool:
-        """Whether the entry lies in the partial zip as the journal says."""
-        header = local_header(entry)
-        if os.pread(self._zip, len(header), entry.offset) != header:
-            return False
-        crc32, position = 0, entry.data_offset
-        while position < entry.end:
-            piece = os.pread(self._zip, min(_PIECE_BYTES, entry.end - position), position)
-            if not piece:
-                return False
-            crc32 = zlib.crc32(piece, crc32)
-            position += len(piece)
-        return crc32 == entry.crc32
-
     @property
     def entries(self) -> Mapping[str, StoredEntry]:
-        """What is in it, by name."""
-        return self._entries
+        """What is in it now, by name; stays as it is while other threads go on."""
+        return self._entries.copy()
 
     # ---- writing ------------------------------------------------------------------------------
 
@@ -156,6 +143,7 @@ class Archive:
             DiskFullError, CacheError: they cannot be written; the archive is as before.
         """
         with self._lock:
+            self._refuse_closed()
             pieces: list[bytes] = []
             group: list[StoredEntry] = []
             start = offset = self._end
@@ -175,6 +163,7 @@ class Archive:
     def add_file(self, name: str, path: Path) -> None:
         """Append a file's bytes, on to the disk, and delete it; errors as `add_bytes`."""
         with self._lock:
+            self._refuse_closed()
             self._refuse_known(name)
             try:
                 with path.open("rb") as file:
@@ -202,13 +191,12 @@ class Archive:
         if sync:
             os.fdatasync(self._zip)
             self._unsynced_bytes = 0
-        line = entries_line(group)
-        if os.write(self._journal, line) < len(line):
-            os.write(self._journal, b"\n")  # the torn line ends here, and is passed over
-            raise disk_error(str(self.journal), OSError(errno.ENOSPC, "no room"))
-        if sync:
-            os.fdatasync(self._journal)
+        self._journal.append(group, sync=sync)
         self._add(group)
+
+    def _refuse_closed(self) -> None:
+        if self._why_closed is not None:
+            raise SubmissionError(f"{self.target} {self._why_closed}, nothing can be added")
 
     def _refuse_known(self, name: str) -> None:
         if name in self._entries:
@@ -219,6 +207,8 @@ class Archive:
     def finish(self, check: Callable[[Path], None] = lambda _: None) -> None:
         """Write the directory, look at the whole zip once more, and give it its name.
 
+        Nothing happens where it is closed already.
+
         Args:
             check: is called with the finished file under its partial name; what it raises keeps the
                 partial zip, to be gone on with.
@@ -226,35 +216,44 @@ class Archive:
         Raises:
             DiskFullError, CacheError: it cannot be written; it can be gone on with.
         """
-        try:
-            end = self._end
-            os.ftruncate(self._zip, end)
-            in_order = sorted(self._entries.values(), key=lambda entry: entry.offset)
-            write_all(self._zip, end, central_directory(in_order, end))
-            os.fsync(self._zip)
-            check(self.partial)
-            self.partial.replace(self.target)
-            sync_folder(self.target.parent)
-            self.journal.unlink(missing_ok=True)
-        except OSError as error:
-            raise disk_error(str(self.partial), error) from None
-        finally:
-            self._close()
+        with self._lock:
+            if self._why_closed is not None:
+                return
+            try:
+                end = self._end
+                os.ftruncate(self._zip, end)
+                in_order = sorted(self._entries.values(), key=lambda entry: entry.offset)
+                write_all(self._zip, end, central_directory(in_order, end))
+                os.fsync(self._zip)
+                check(self.partial)
+                self.partial.replace(self.target)
+                sync_folder(self.target.parent)
+                self.journal.unlink(missing_ok=True)
+            except OSError as error:
+                raise disk_error(str(self.partial), error) from None
+            finally:
+                self._close()
 
     def keep(self) -> None:
         """Close it unfinished; nothing is left where it holds no entry."""
-        try:
-            if self._entries:
-                os.fsync(self._zip)
-            else:
-                self.partial.unlink(missing_ok=True)
-                self.journal.unlink(missing_ok=True)
-        finally:
-            self._close()
+        with self._lock:
+            if self._why_closed is not None:
+                return
+            try:
+                if self._entries:
+                    os.fsync(self._zip)
+                else:
+                    self.partial.unlink(missing_ok=True)
+                    self.journal.unlink(missing_ok=True)
+            except OSError as error:
+                raise disk_error(str(self.partial), error) from None
+            finally:
+                self._close()
 
     def _close(self) -> None:
+        self._why_closed = "is closed"
         shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._journal)
+        self._journal.close()
         close_locked(self._zip, self._process)
 
 

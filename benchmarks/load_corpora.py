@@ -209,6 +209,16 @@ def _encoder(path: Path, frame_size: tuple[int, int], crf: int) -> VideoEncoder:
     return VideoEncoder(path, frame_size, rate, crf=crf, threads=os.cpu_count() or 1)
 
 
+def moving_frames(
+    spec: LoadCorpusSpec, key: SequenceKey, camera_index: int, n_frames: int
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """RGB frames of one camera, as `ready_load_corpus` encodes them."""
+    corpus = LoadCorpus(spec, Path())
+    serial = corpus.serials[camera_index]
+    camera = _cameras(corpus, key)[serial]
+    return (image for image, _ in _moving_frames(_scene(key), camera, serial, n_frames))
+
+
 def _moving_frames(
     scene: Scene, camera: Camera, serial: str, n_frames: int
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -50,6 +51,8 @@ class EntryVideo:
         """For messages: the zip, and the path inside it."""
         with archive.extracted(entry) as path, self._errors_named():
             self._reader = VideoReader(path, threads=usable_cores() if threads is None else threads)
+        # Of an iterator that is dropped before its first frame nothing would be closed.
+        weakref.finalize(self, self._reader.close)
         try:
             self._check_size(self.info.width, self.info.height)
         except BaseException:

@@ -72,7 +72,7 @@ class VideoSubmissionDataReader(VideoSubmissionPaths, SubmissionDataReader):
             frames = video.frames(1 if every_nth_frame is None else every_nth_frame, scale)
             n_frames = len(range(0, video.info.n_frames, every_nth_frame or 1))
             n_bytes = n_frames * frame_format.array_bytes(video.info.width, video.info.height)
-            if n_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+            if n_bytes > _memory_bytes():
                 raise SubmissionError(
                     f"{video.name}: {n_frames} frames of it take {n_bytes / 1e9:.0f} GB, more than "
                     "there is memory; iterate_video gives one at a time"
@@ -165,3 +165,8 @@ class MonoFlameAvatarSubmissionDataReader(VideoSubmissionDataReader):
 def _closing(video: EntryVideo, frames: Iterator[RgbImage]) -> Iterator[RgbImage]:
     with video:
         yield from frames
+
+
+def _memory_bytes() -> int:
+    """Of this machine, free or not."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

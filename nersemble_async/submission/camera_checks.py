@@ -37,6 +37,9 @@ _SAME_LEVELS = 1.0
 """Mean difference of small pictures of one video that was encoded twice; other views make 10."""
 _FEWEST_OTHERS = 2
 """Other sequences of a person, for their cameras to tell how one looks."""
+_OUTLIER = 2.0
+"""A camera's video is unlike the person's others only if it differs so much more from them than
+they do among themselves: 4 to 10 times on the stand-in, once where nothing tells cameras apart."""
 
 _ALTERATIONS: Mapping[str, Callable[[RgbPicture], RgbPicture]] = MappingProxyType(
     {
@@ -258,14 +261,17 @@ def _against_others(
         for other, of_other in sequences.items()
         if other.participant_id == key.participant_id and other != key
     ]
-    usual = {}
+    usual: dict[str, RgbPicture] = {}
+    agreement: dict[str, float] = {}
     for serial in videos:
         pictures = [
             _usual_picture(of_other[serial][1]) for of_other in others if serial in of_other
         ]
         if len(pictures) < _FEWEST_OTHERS:
             return None
-        usual[serial] = np.median(pictures, axis=0)
+        usual[serial] = np.rint(np.median(pictures, axis=0)).astype(np.uint8)
+        misfits_of_others = [pictures_misfit(picture, usual[serial]) for picture in pictures]
+        agreement[serial] = float(np.mean(misfits_of_others))
     misfits: Misfits = {
         serial: {
             camera: pictures_misfit(_usual_picture(video), picture)
@@ -273,10 +279,11 @@ def _against_others(
         }
         for serial, (_, video) in videos.items()
     }
+    moved = mixed_up(misfits)
+    if any(misfits[serial][serial] < _OUTLIER * agreement[serial] for serial in moved):
+        return []
     source = "the other sequences of this person"
-    return [
-        _swapped(videos[serial][0], camera, source) for serial, camera in mixed_up(misfits).items()
-    ]
+    return [_swapped(videos[serial][0], camera, source) for serial, camera in moved.items()]
 
 
 def _usual_picture(video: VideoFindings) -> RgbPicture:

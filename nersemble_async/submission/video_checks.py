@@ -33,6 +33,8 @@ from nersemble_async.submission.video_sampling import choose_frames, spread
 _MOST_PIXELS = 1 << 25
 """Of a frame that is decoded; 19 times as many as a benchmark's frames have."""
 _MOST_SAMPLES = 5
+_MOST_DELAYED = 17
+"""Frames that an H.264 decoder may hold back, and the damaged one."""
 _DECODES = "frames that decode, each of them"
 
 
@@ -134,6 +136,7 @@ class _View:
     ) -> None:
         self._reader = reader
         self._on_frame = on_frame
+        self._shape = (reader.info.width, reader.info.height)
         self._size = size
         self._kept_indices = kept_indices
         self._first: RgbPicture | None = None
@@ -144,33 +147,54 @@ class _View:
         self, entry: str, frame_indices: Sequence[int], *, until_motion: bool = False
     ) -> list[SubmissionIssue]:
         """Look at these frames anew; what is wrong with their data."""
-        reader = self._reader
-        shape = (reader.info.width, reader.info.height)
         self.looks, self.samples = [], []
         issues: list[SubmissionIssue] = []
         try:
-            for frame, picture in decode_small(reader, frame_indices, self._size):
+            for frame, picture in decode_small(self._reader, frame_indices, self._size):
                 if self._on_frame is not None:
                     self._on_frame()
-                first = picture if self._first is None else self._first
-                self._first = first
-                look = look_at(frame.frame_index, picture, first)
-                self.looks.append(look)
-                if frame.frame_index in self._kept_indices:
-                    self.samples.append(VideoSample(frame.frame_index, picture))
-                if (frame.width, frame.height) != shape and not issues:
-                    found = f"frame {frame.frame_index} is {frame.width} x {frame.height} pixels"
-                    expected = f"{shape[0]} x {shape[1]}, as the first frames"
+                look = self._keep(frame.frame_index, picture)
+                shape = (frame.width, frame.height)
+                if shape != self._shape and not issues:
+                    found = f"frame {frame.frame_index} is {shape[0]} x {shape[1]} pixels"
+                    expected = "{} x {}, as the first frames".format(*self._shape)
                     issues.append(breach("wrong-resolution", entry, found, expected))
                 if until_motion and look.moves:
                     break
         except DecodeError as error:
+            error = self._look_on(error, len(frame_indices))
             issues.append(self._undecodable(entry, error, len(frame_indices)))
         return issues
+
+    def _keep(self, frame_index: int, picture: RgbPicture) -> FrameLook:
+        self._first = picture if self._first is None else self._first
+        look = look_at(frame_index, picture, self._first)
+        self.looks.append(look)
+        if frame_index in self._kept_indices:
+            self.samples.append(VideoSample(frame_index, picture))
+        return look
+
+    def _look_on(self, error: DecodeError, n_looked_at: int) -> DecodeError:
+        """The error of the frame that is damaged.
+
+        A decoder fails at a packet, when frames that are shown before it may still be to come.
+        """
+        n_frames = self._reader.n_frames
+        if error.frame is None or n_looked_at < n_frames:
+            return error
+        for frame_index in range(error.frame, min(error.frame + _MOST_DELAYED, n_frames)):
+            try:
+                for frame, picture in decode_small(self._reader, [frame_index], self._size):
+                    self._keep(frame.frame_index, picture)
+            except DecodeError as following:
+                return following
+        return error
 
     def _undecodable(self, entry: str, error: DecodeError, n_looked_at: int) -> SubmissionIssue:
         n_frames, n_fine = self._reader.n_frames, len(self.looks)
         where = "a frame" if error.frame is None else f"frame {error.frame} of {n_frames}"
-        before = f"{n_fine} frames" if n_looked_at == n_frames else f"{n_fine} frames looked at"
+        before = f"{n_fine} frames looked at"
+        if n_looked_at == n_frames and error.frame is not None:
+            before = f"{error.frame} frames"
         found = f"{where}: {error.reason}; {before} before it are fine"
         return breach("undecodable-video", entry, found, _DECODES)

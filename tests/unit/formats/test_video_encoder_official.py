@@ -63,13 +63,13 @@ def heads() -> Iterator[RgbImage]:
 
 
 def mean_ssim(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    """Structural similarity in windows of 8 x 8 that overlap, each channel for itself."""
+    """Structural similarity in windows of 8 x 8, one each 4 pixels, as x264 measures it."""
 
     def windows(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        sums = np.pad(image, ((1, 0), (1, 0), (0, 0))).cumsum(0).cumsum(1)
-        means: npt.NDArray[np.float64] = (
-            sums[8:, 8:] - sums[:-8, 8:] - sums[8:, :-8] + sums[:-8, :-8]
-        ) / 64
+        height, width, n_channels = image.shape
+        sums = image.reshape(height // 4, 4, width // 4, 4, n_channels).sum((1, 3))
+        four = sums[1:, 1:] + sums[:-1, 1:] + sums[1:, :-1] + sums[:-1, :-1]
+        means: npt.NDArray[np.float64] = four / 64
         return means
 
     mean_a, mean_b = windows(a), windows(b)
@@ -84,7 +84,7 @@ def measured(path: Path, frames: npt.NDArray[np.uint8]) -> Written:
     decoded = np.load(f"{path}.npy").astype(np.float64)
     off = decoded - frames
     errors = (off**2).mean((1, 2, 3))
-    similar = [mean_ssim(decoded[i], frames[i].astype(np.float64)) for i in range(0, N_FRAMES, 4)]
+    similar = [mean_ssim(a, b.astype(np.float64)) for a, b in zip(decoded, frames, strict=True)]
     psnr = float(np.mean(10 * np.log10(255**2 / errors)))
     return Written(path, psnr, float(np.mean(similar)), float(off.mean()))
 

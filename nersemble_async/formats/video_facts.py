@@ -7,20 +7,30 @@ ISO/IEC 14496-12 §8.3.2, §6.2.2.
 
 from __future__ import annotations
 
+import contextlib
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+import av
+import av.error
+
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.mp4_boxes import iterate_boxes
+from nersemble_async.formats.mp4_boxes import Box, check_boxes, iterate_boxes
 from nersemble_async.formats.video import VideoInfo, open_video, video_info, video_packets
 
 _FULL_RANGE = 2
 """FFmpeg's AVCOL_RANGE_JPEG."""
 _PLAIN_MATRIX = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 """Of a track that is shown as it is: 16.16 fixed point, the last column 2.30."""
+_MOST_SAMPLES = 1 << 20
+"""Frames, hours of them. FFmpeg makes room for as many as a few bytes promise."""
+_SAMPLE_COUNTS = {b"stsz": 8, b"stz2": 8, b"trun": 4}
+"""Boxes that say how many samples there are, and after how many bytes."""
+_CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 _MATRIX = struct.Struct(">9i")
 _MATRIX_OFFSETS = {0: 40, 1: 52}
 """By version of the track header: where its matrix begins."""
@@ -55,9 +65,12 @@ def read_video_facts(path: Path) -> VideoFacts:
     """Open an mp4 and read all its packets.
 
     Raises:
-        DecodeError: not an mp4, truncated, without a video stream, or of an unknown codec.
+        DecodeError: not an mp4, truncated, without a video stream, of an unknown codec, or with
+            more than a million frames.
         OSError: the file cannot be read.
     """
+    check_boxes(path)
+    is_fragmented, is_turned = _look_at_boxes(path)
     with open_video(path) as (container, stream):
         times: list[int] = []
         n_hidden, damage = 0, None
@@ -69,7 +82,6 @@ def read_video_facts(path: Path) -> VideoFacts:
                     n_hidden += 1
         except DecodeError as error:
             damage = error.reason
-        is_fragmented, is_turned = _look_at_boxes(path)
         return VideoFacts(
             info=video_info(stream, len(times), "packets"),
             time_base=stream.time_base or Fraction(1),
@@ -86,29 +98,80 @@ def read_video_facts(path: Path) -> VideoFacts:
         )
 
 
+def read_damaged_header(path: Path) -> VideoInfo | None:
+    """What readers that believe the header see in an mp4 that is cut off after its index.
+
+    Returns:
+        None where they would see nothing either. `n_frames` is the header's.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        top = _whole_boxes(file)
+        try:
+            if all(box.kind != b"moov" for box in top):
+                return None
+            _check_promises(file, top)
+        except ValueError:
+            return None
+    try:
+        with contextlib.closing(av.open(f"file:{path}", format="mp4")) as container:
+            stream = container.streams.video[0]
+            return video_info(stream, stream.frames, "header")
+    except FileNotFoundError:
+        raise
+    except (av.error.FFmpegError, ValueError, IndexError, AttributeError):
+        return None
+
+
+def _whole_boxes(file: BinaryIO) -> list[Box]:
+    """The boxes up to the one that the file ends in."""
+    boxes: list[Box] = []
+    with contextlib.suppress(ValueError):
+        for box in iterate_boxes(file, 0, file.seek(0, 2)):
+            boxes.append(box)  # noqa: PERF402 -- those before the error count
+    return boxes
+
+
 def _look_at_boxes(path: Path) -> tuple[bool, bool]:
-    """Whether there are fragments, and whether a video track is turned."""
+    """Whether there are fragments, and whether a track is turned."""
     with path.open("rb") as file:
         try:
             top = list(iterate_boxes(file, 0, file.seek(0, 2)))
-            is_fragmented = any(box.kind == b"moof" for box in top)
-            is_turned = False
-            for movie in (box for box in top if box.kind == b"moov"):
-                for box in iterate_boxes(file, movie.start, movie.end):
-                    is_fragmented |= box.kind == b"mvex"
-                    if box.kind == b"trak":
-                        is_turned |= _is_turned(file, box.start, box.end)
+            _check_promises(file, top)
+            inner = list(_within(file, [box for box in top if box.kind == b"moov"]))
+            is_turned = any(_is_turned(file, box) for box in inner if box.kind == b"tkhd")
         except ValueError as error:
             raise DecodeError(str(path), f"mp4: {error}") from None
-    return is_fragmented, is_turned
+    kinds = {box.kind for box in (*top, *inner)}
+    return not kinds.isdisjoint((b"moof", b"mvex")), is_turned
 
 
-def _is_turned(file: BinaryIO, start: int, end: int) -> bool:
-    for box in iterate_boxes(file, start, end):
-        if box.kind == b"tkhd":
-            file.seek(box.start)
-            header = file.read(min(box.end - box.start, 96))
-            offset = _MATRIX_OFFSETS.get(header[0], 40) if header else 0
-            if len(header) >= offset + _MATRIX.size:
-                return _MATRIX.unpack_from(header, offset) != _PLAIN_MATRIX
-    return False
+def _check_promises(file: BinaryIO, top: list[Box]) -> None:
+    n_samples = 0
+    for box in _within(file, top):
+        if box.kind in _SAMPLE_COUNTS:
+            file.seek(box.start + _SAMPLE_COUNTS[box.kind])
+            n_samples += int.from_bytes(file.read(4), "big")
+    if n_samples > _MOST_SAMPLES:
+        raise ValueError(f"the index promises {n_samples:,} frames")
+
+
+def _within(file: BinaryIO, boxes: list[Box]) -> Iterator[Box]:
+    """The boxes in containers among these, and in those, without recursion."""
+    waiting = [box for box in boxes if box.kind in _CONTAINERS]
+    while waiting:
+        parent = waiting.pop()
+        for box in iterate_boxes(file, parent.start, parent.end):
+            yield box
+            if box.kind in _CONTAINERS:
+                waiting.append(box)
+
+
+def _is_turned(file: BinaryIO, header: Box) -> bool:
+    file.seek(header.start)
+    data = file.read(min(header.end - header.start, 96))
+    offset = _MATRIX_OFFSETS.get(data[0], _MATRIX_OFFSETS[0]) if data else 0
+    whole = len(data) >= offset + _MATRIX.size
+    return whole and _MATRIX.unpack_from(data, offset) != _PLAIN_MATRIX

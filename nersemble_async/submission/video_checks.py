@@ -13,7 +13,7 @@ from pathlib import Path
 from nersemble_async.benchmark.spec import BenchmarkSpec
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.small_pictures import decode_small
-from nersemble_async.formats.video_facts import read_video_facts
+from nersemble_async.formats.video_facts import read_damaged_header, read_video_facts
 from nersemble_async.formats.video_reader import VideoReader
 from nersemble_async.submission.entries import ExpectedEntry
 from nersemble_async.submission.issues import SubmissionIssue
@@ -27,7 +27,7 @@ from nersemble_async.submission.video_content import (
     looks_frozen,
     small_size,
 )
-from nersemble_async.submission.video_format_checks import RIGHT_CODEC, facts_issues
+from nersemble_async.submission.video_format_checks import RIGHT_CODEC, facts_issues, header_issues
 from nersemble_async.submission.video_sampling import choose_frames, spread
 
 _MOST_PIXELS = 1 << 25
@@ -83,8 +83,11 @@ def check_video(
         facts = read_video_facts(path)
     except DecodeError as error:
         expected = "a whole mp4 with one H.264 video"
-        issue = breach("unreadable-video", entry.path, error.reason, expected)
-        return VideoFindings((issue,), digest=digest)
+        issues = [breach("unreadable-video", entry.path, error.reason, expected)]
+        header = read_damaged_header(path)
+        if header is not None:
+            issues += header_issues(entry.path, header, spec, n_frames)
+        return VideoFindings(tuple(issues), digest=digest)
     info = facts.info
     issues = facts_issues(entry.path, facts, spec, n_frames)
     n_found = info.n_frames if facts.damage is None else None

@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from nersemble_async.benchmark.spec import BenchmarkSpec
+from nersemble_async.formats.video import VideoInfo
 from nersemble_async.formats.video_facts import VideoFacts
 from nersemble_async.submission.issues import SubmissionIssue
 from nersemble_async.submission.rules import breach
@@ -47,6 +48,20 @@ def facts_issues(
     return issues
 
 
+def header_issues(
+    entry: str, info: VideoInfo, spec: BenchmarkSpec, n_frames: int | None
+) -> list[SubmissionIssue]:
+    """What the header of a damaged video gives away, as it does to the official validator."""
+    issues = _shape_issues(entry, info, spec)
+    if n_frames is not None and info.header_n_frames != n_frames:
+        found = f"{info.header_n_frames} frames, as the header says"
+        official = ("wrong_frame_counts", (entry, info.header_n_frames, n_frames))
+        issues.append(
+            breach("wrong-frame-count", entry, found, f"{n_frames} frames", official=official)
+        )
+    return issues
+
+
 def _container_issues(entry: str, facts: VideoFacts) -> list[SubmissionIssue]:
     issues = []
     if facts.damage is not None:
@@ -58,14 +73,17 @@ def _container_issues(entry: str, facts: VideoFacts) -> list[SubmissionIssue]:
     return issues
 
 
+def _shape_issues(entry: str, info: VideoInfo, spec: BenchmarkSpec) -> list[SubmissionIssue]:
+    size = (info.width, info.height)
+    if size == spec.frame_size:
+        return []
+    found, expected = ("{} x {} pixels".format(*s) for s in (size, spec.frame_size))
+    official = ("wrong_resolutions", (entry, size, spec.frame_size))
+    return [breach("wrong-resolution", entry, found, expected, official=official)]
+
+
 def _size_issues(entry: str, facts: VideoFacts, spec: BenchmarkSpec) -> list[SubmissionIssue]:
-    issues = []
-    size = (facts.info.width, facts.info.height)
-    expected = "{} x {} pixels".format(*spec.frame_size)
-    if size != spec.frame_size:
-        found = "{} x {} pixels".format(*size)
-        official = ("wrong_resolutions", (entry, size, spec.frame_size))
-        issues.append(breach("wrong-resolution", entry, found, expected, official=official))
+    issues = _shape_issues(entry, facts.info, spec)
     if facts.sample_aspect != 1:
         found = f"pixels {facts.sample_aspect} times as wide as high"
         issues.append(breach("altered-display", entry, found, "square pixels"))

@@ -28,7 +28,10 @@ for name in archive.namelist():
 def _zoo(folder: Path) -> list[Path]:
     fragmented = {"movflags": "frag_keyframe+empty_moov"}
     with_head = {"movflags": "frag_keyframe"}
+    cut = write_heads(folder / "cut.mp4", 9, container_options={"movflags": "faststart"})
+    cut.write_bytes(cut.read_bytes()[:-50])
     return [
+        cut,
         write_heads(folder / "good.mp4", 8),
         write_heads(folder / "short.mp4", 7),
         write_heads(folder / "long.mp4", 9),

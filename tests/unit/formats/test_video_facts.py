@@ -9,7 +9,7 @@ import pytest
 
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.small_pictures import decode_small
-from nersemble_async.formats.video_facts import read_video_facts
+from nersemble_async.formats.video_facts import read_damaged_header, read_video_facts
 from nersemble_async.formats.video_reader import VideoReader
 from tests.support.videos import decode_frame, write_video
 
@@ -18,7 +18,8 @@ def test_the_facts_of_a_plain_video(tmp_path: Path) -> None:
     facts = read_video_facts(write_video(tmp_path / "a.mp4", 12))
     info = facts.info
     assert (info.width, info.height, info.n_frames, info.header_n_frames) == (64, 48, 12, 12)
-    assert (info.codec, info.pixel_format, info.rate) == ("h264", "yuv420p", 73)
+    assert (info.codec, info.pixel_format) == ("h264", "yuv420p")
+    assert info.rate == Fraction(73)
     steps = {b - a for a, b in zip(facts.times, facts.times[1:], strict=False)}
     assert {step * facts.time_base for step in steps} == {Fraction(1, 73)}
     assert (facts.n_hidden, facts.damage, facts.other_streams) == (0, None, ())
@@ -63,3 +64,37 @@ def test_a_frame_that_cannot_be_made_small_is_a_decode_error(tmp_path: Path) -> 
     path = write_video(tmp_path / "a.mp4", 2)
     with VideoReader(path) as reader, pytest.raises(DecodeError, match="cannot be converted"):
         list(decode_small(reader, [0], (64 * 9, 48 * 9)))
+
+
+def _with_faststart(path: Path) -> bytes:
+    return write_video(path, 12, container_options={"movflags": "faststart"}).read_bytes()
+
+
+def test_an_index_before_the_cut_still_tells_what_it_promises(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    data = _with_faststart(path)
+    path.write_bytes(data[: len(data) * 3 // 4])
+    header = read_damaged_header(path)
+    assert header is not None
+    assert (header.width, header.height, header.header_n_frames) == (64, 48, 12)
+    path.write_bytes(data[: data.index(b"moov") + 100])
+    assert read_damaged_header(path) is None
+
+
+@pytest.mark.parametrize("kind", [b"stsz", b"trun"])
+def test_no_room_is_made_for_millions_of_frames(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    movflags = "faststart" if kind == b"stsz" else "frag_keyframe+empty_moov"
+    write_video(path, 12, container_options={"movflags": movflags})
+    data = bytearray(path.read_bytes())
+    count = data.rindex(kind) + (12 if kind == b"stsz" else 8)
+    assert int.from_bytes(data[count : count + 4], "big") == 12
+    data[count : count + 4] = (1 << 30).to_bytes(4, "big")
+    if kind == b"stsz":  # all of one byte
+        data[count - 4 : count] = (1).to_bytes(4, "big")
+        data += (1 << 21).to_bytes(4, "big") + b"free" + bytes((1 << 21) - 8)
+        data[count : count + 4] = (1 << 21).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(DecodeError, match=r"promises 1,073,741,824|promises 2,097,152"):
+        read_video_facts(path)
+    assert read_damaged_header(path) is None

@@ -231,7 +231,7 @@ def test_blurred_and_shifted_predictions_still_fit_their_cameras(
         return mean
 
     for task in ("nvs", "mono_flame_avatar"):
-        assert check_cameras(task, altered(truth(task), blurred), roots[0]) == []  # type: ignore[arg-type]  # a literal
+        assert check_cameras(task, altered(truth(task), blurred), roots[0]) == []
 
 
 def test_a_persons_sequences_that_have_nothing_in_common_tell_nothing() -> None:

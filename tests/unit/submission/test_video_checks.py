@@ -124,6 +124,19 @@ def test_a_truncation_anywhere_is_found(tmp_path: Path) -> None:
             assert "unreadable-video" in rules, (movflags, length)
 
 
+def test_a_truncated_videos_header_is_read_as_the_official_validator_does(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    frames = (head(index, (66, 96)) for index in range(9))
+    data = write_frames(path, frames, container_options={"movflags": "faststart"}).read_bytes()
+    path.write_bytes(data[:-100])
+    issues = check(path).issues
+    assert [(issue.rule, issue.official) for issue in issues] == [
+        ("unreadable-video", None),
+        ("wrong-resolution", ("wrong_resolutions", (ENTRY.path, (66, 96), (64, 96)))),
+        ("wrong-frame-count", ("wrong_frame_counts", (ENTRY.path, 9, 8))),
+    ]
+
+
 def test_a_fragmented_video_is_found_and_the_official_validator_counts_no_frames(
     tmp_path: Path,
 ) -> None:

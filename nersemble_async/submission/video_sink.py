@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from nersemble_async.cache.disk import disk_error
+from nersemble_async.cache.forking import reset_on_fork
 from nersemble_async.errors import InvalidPredictionError, SubmissionError
 from nersemble_async.formats.video import probe_video
 from nersemble_async.formats.video_encoder import EncodableFrame, VideoEncoder
@@ -45,6 +46,7 @@ class VideoSink:
         entry: which video it is.
         n_frames: how many frames were written.
         n_expected: how many it has to have.
+        encoder_threads: of the encoder, which is made for the first frame.
     """
 
     def __init__(
@@ -56,12 +58,13 @@ class VideoSink:
         encoding: Encoding,
         *,
         from_float: bool,
-        threads: Callable[[], int],
+        threads: Callable[[VideoSink], int],
         on_end: Callable[[VideoSink], None],
     ) -> None:
         self.entry = entry
         self.n_frames = 0
         self.n_expected = n_expected
+        self.encoder_threads = 1
         self._archive = archive
         self._encoding = encoding
         self._from_float = from_float
@@ -72,6 +75,12 @@ class VideoSink:
         self._lane: Lane[EncodableFrame | None] = Lane(pool, self._encode)
         self._lock = threading.Lock()
         self._ended: str | None = None
+        reset_on_fork(self)
+
+    def reset_in_child(self) -> None:
+        """The parent goes on with it; its threads are not here."""
+        self._lock = threading.Lock()
+        self._ended = self._ended or "written by the process that opened it"
 
     def write(self, frame: object) -> None:
         """Append a frame: (H, W, 3) uint8 RGB; with ``from_float``, floats or torch tensors in 0…1.
@@ -105,6 +114,7 @@ class VideoSink:
 
     def _make_encoder(self) -> VideoEncoder:
         how = self._encoding
+        threads = self._threads(self)
         try:
             self._path.parent.mkdir(exist_ok=True)
             return VideoEncoder(
@@ -113,7 +123,7 @@ class VideoSink:
                 how.rate,
                 crf=CRF,
                 preset=PRESET,
-                threads=self._threads(),
+                threads=threads,
                 compensate_reader_bias=how.compensate_reader_bias,
             )
         except OSError as error:
@@ -173,6 +183,7 @@ class VideoSink:
         self._lane.drop()
         if self._encoder is not None:
             self._encoder.abort()
+        self._path.unlink(missing_ok=True)  # also where it was finished: it takes room
         self._end("dropped")
 
     def _end(self, how: str) -> None:

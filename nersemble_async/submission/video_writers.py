@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+import threading
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 
 from nersemble_async.benchmark.metadata import TaskMetadata
@@ -15,6 +16,7 @@ from nersemble_async.errors import (
 from nersemble_async.formats.video_encoder import encoder_memory_bytes
 from nersemble_async.submission.encoding_pool import EncodingPool
 from nersemble_async.submission.entries import ExpectedEntry, video_entry
+from nersemble_async.submission.issues import Severity
 from nersemble_async.submission.metadata_source import MetadataSource, require_metadata
 from nersemble_async.submission.video_sink import Encoding, VideoSink
 from nersemble_async.submission.writer_base import SubmissionDataWriter
@@ -67,6 +69,7 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
         self._memory_limit_bytes = memory_limit_bytes
         self._pool = EncodingPool(threads or usable_cores())
         self._sinks: dict[str, VideoSink] = {}
+        self._sinks_lock = threading.Lock()
 
     def add_video(
         self,
@@ -98,6 +101,50 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
                 video.write(frame)
         return True
 
+    def add_file(
+        self,
+        participant_id: int,
+        sequence_name: str,
+        serial: str,
+        path: str | Path,
+        *,
+        deep: bool = False,
+        on_frame: Callable[[], None] | None = None,
+    ) -> bool:
+        """Take a finished mp4 into the zip as it is, to the bit; the file stays.
+
+        Args:
+            participant_id: such as 388.
+            sequence_name: such as GLASSES.
+            serial: of the camera.
+            path: of the mp4.
+            deep: decode every frame of it first.
+            on_frame: called with each decoded frame; what it raises ends it.
+
+        Returns:
+            Whether it was taken; False: it was there, in a resumed zip.
+
+        Raises:
+            SelectionError: no such video is submitted.
+            InvalidPredictionError: the validator finds an error in it; `add_video` encodes it anew.
+            SubmissionError: it is in the zip already.
+            OSError: the file cannot be read.
+        """
+        from nersemble_async.submission.video_checks import check_video  # noqa: PLC0415 -- 0.1 s
+
+        self._refuse_closed()
+        entry, source = self.entry(participant_id, sequence_name, serial), Path(path)
+        if entry.path in self.resumed:
+            return False
+        n_frames = self._source.metadata.n_frames(participant_id, sequence_name)
+        found = check_video(source, entry, self._spec, n_frames, deep=deep, on_frame=on_frame)
+        errors = [issue for issue in found.issues if issue.severity is Severity.ERROR]
+        if errors:
+            told = "; ".join(f"{e.rule}: found {e.found}, expected {e.expected}" for e in errors)
+            raise InvalidPredictionError(f"{source} cannot be {entry.path} as it is: {told}")
+        self._archive.add_file(entry.path, source, keep=True)
+        return True
+
     def open_video(
         self, participant_id: int, sequence_name: str, serial: str, *, from_float: bool = False
     ) -> VideoSink:
@@ -114,30 +161,33 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
             SubmissionError: it is in the zip already or open; or so many are open that they would
                 take more memory than they may.
         """
-        self._refuse_closed()
         entry = self.entry(participant_id, sequence_name, serial)
-        if entry.path in self._sinks:
-            raise SubmissionError(f"{entry.path} is open already")
-        if entry.path in self._archive.entries:
-            raise SubmissionError(f"{entry.path} was written already; missing() lists what was not")
-        self._check_memory()
         n_frames = self._source.metadata.n_frames(participant_id, sequence_name)
         if n_frames is None:
             raise SubmissionError(
                 f"{self._source.origin} does not say how many frames {participant_id} "
                 f"{sequence_name} has; give another metadata="
             )
-        sink = VideoSink(
-            self._archive,
-            self._pool,
-            entry,
-            n_frames,
-            self._encoding,
-            from_float=from_float,
-            threads=self._threads_of_one,
-            on_end=self._forget,
-        )
-        self._sinks[entry.path] = sink
+        with self._sinks_lock:
+            self._refuse_closed()
+            if entry.path in self._sinks:
+                raise SubmissionError(f"{entry.path} is open already")
+            if entry.path in self._archive.entries:
+                raise SubmissionError(
+                    f"{entry.path} was written already; missing() lists what was not"
+                )
+            self._check_memory()
+            sink = VideoSink(
+                self._archive,
+                self._pool,
+                entry,
+                n_frames,
+                self._encoding,
+                from_float=from_float,
+                threads=self._threads_of,
+                on_end=self._forget,
+            )
+            self._sinks[entry.path] = sink
         return sink
 
     def entry(self, participant_id: int, sequence_name: str, serial: str) -> ExpectedEntry:
@@ -149,17 +199,30 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
         return video_entry(self._spec, participant_id, sequence_name, serial)
 
     def _forget(self, sink: VideoSink) -> None:
-        self._sinks.pop(sink.entry.path, None)
+        with self._sinks_lock:
+            self._sinks.pop(sink.entry.path, None)
 
-    def _threads_of_one(self) -> int:
-        return -(-self._pool.threads // max(1, len(self._sinks)))
+    def _threads_of(self, sink: VideoSink) -> int:
+        """Of one video's encoder: its share of the threads, as far as memory allows."""
+        with self._sinks_lock:
+            share = -(-self._pool.threads // max(1, len(self._sinks)))
+            others = self._needed_bytes() - self._encoder_bytes(sink.encoder_threads)
+            while share > 1 and others + self._encoder_bytes(share) > self._memory_limit_bytes:
+                share -= 1
+            sink.encoder_threads = share
+            return share
+
+    def _encoder_bytes(self, threads: int) -> int:
+        return encoder_memory_bytes(self._encoding.size, threads)
+
+    def _needed_bytes(self) -> int:
+        return sum(self._encoder_bytes(each.encoder_threads) for each in self._sinks.values())
 
     def _check_memory(self) -> None:
-        n_open = len(self._sinks) + 1
-        needed = n_open * encoder_memory_bytes(self._encoding.size, 1)
+        needed = self._needed_bytes() + self._encoder_bytes(1)
         if needed > self._memory_limit_bytes:
             raise SubmissionError(
-                f"{n_open} videos open at once take {needed:,} bytes, the limit is "
+                f"{len(self._sinks) + 1} videos open at once take {needed:,} bytes, the limit is "
                 f"{self._memory_limit_bytes:,}: close one first, or raise memory_limit_bytes"
             )
 
@@ -167,9 +230,17 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
         return self._source.metadata
 
     def _stop(self) -> None:
-        for sink in list(self._sinks.values()):
+        with self._sinks_lock:
+            sinks = list(self._sinks.values())
+        for sink in sinks:
             sink.drop()
         self._pool.close()
+
+    def reset_in_child(self) -> None:
+        """See `SubmissionDataWriter.reset_in_child`."""
+        super().reset_in_child()
+        self._sinks_lock = threading.Lock()
+        self._sinks = {}
 
 
 def check_length(frames: object, path: str, n_expected: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from nersemble_async.benchmark.metadata import TaskMetadata
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
+from nersemble_async.cache.forking import reset_on_fork
 from nersemble_async.errors import IncompleteSubmissionError, SubmissionError
 from nersemble_async.submission.archive import Archive
 from nersemble_async.submission.entries import ExpectedEntry, missing_entries
@@ -45,12 +48,19 @@ class SubmissionDataWriter:
         self._spec = BENCHMARKS[self._task]
         self._allow_partial = allow_partial
         self._is_open = True
+        self._end_lock = threading.Lock()
         self.report: SubmissionReport | None = None
         """What the validator found in the finished zip; None before."""
         target = Path(zip_path).expanduser()
         self._archive = Archive(target, {"task": self._task, **(contents or {})}, resume=resume)
         self.resumed: frozenset[str] = frozenset(self._archive.entries)
         """The paths inside the zip of what an earlier run had written."""
+        reset_on_fork(self)
+
+    def reset_in_child(self) -> None:
+        """A forked child's copy is closed; the parent goes on."""
+        self._is_open = False
+        self._end_lock = threading.Lock()
 
     def missing(self) -> list[ExpectedEntry]:
         """What a complete submission still lacks, in the benchmark's order."""
@@ -65,23 +75,33 @@ class SubmissionDataWriter:
             SubmissionError: the validator found an error; what is there stays.
             DiskFullError, CacheError: it cannot be written; what is there stays.
         """
-        if not self._is_open:
-            return
-        self._is_open = False
-        self._stop()
-        lacking = tuple(entry.path for entry in self.missing())
-        if lacking and not self._allow_partial:
-            kept = str(self._archive.partial) if self._archive.entries else None
-            self._archive.keep()
-            raise IncompleteSubmissionError(str(self._archive.target), lacking, kept)
-        self._archive.finish(self._validate)
+        with self._end_lock:
+            if not self._is_open:
+                return
+            try:
+                self._end()
+                lacking = tuple(entry.path for entry in self.missing())
+                if not lacking or self._allow_partial:
+                    self._archive.finish(self._validate)
+            finally:
+                self._archive.keep()  # no more than it is, where it was not finished
+            if lacking and not self._allow_partial:
+                kept = str(self._archive.partial) if self._archive.entries else None
+                raise IncompleteSubmissionError(str(self._archive.target), lacking, kept)
 
     def keep(self) -> None:
         """Close it unfinished, to be gone on with by ``resume=True``."""
-        if self._is_open:
-            self._is_open = False
-            self._stop()
-            self._archive.keep()
+        with self._end_lock:
+            if not self._is_open:
+                return
+            try:
+                self._end()
+            finally:
+                self._archive.keep()
+
+    def _end(self) -> None:
+        self._is_open = False
+        self._stop()
 
     def _stop(self) -> None:
         """End what is under way; nothing where single files are written."""
@@ -92,7 +112,8 @@ class SubmissionDataWriter:
     def _validate(self, path: Path) -> None:
         from nersemble_async.submission.validation import validate_zip  # noqa: PLC0415 -- 0.1 s
 
-        report = self.report = validate_zip(path, self._task, self._metadata())
+        report = validate_zip(path, self._task, self._metadata())
+        self.report = replace(report, path=self._archive.target)
         allowed = _INCOMPLETE_RULES if self._allow_partial else ()
         errors = [issue for issue in report.errors if issue.rule not in allowed]
         if errors:

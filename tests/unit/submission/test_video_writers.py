@@ -55,7 +55,7 @@ def test_a_whole_submission(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
     assert zipfile.ZipFile(tmp_path / "a.zip").namelist() == [entry.path for entry in ENTRIES]
     assert writer.report is not None
-    assert writer.report.issues == ()
+    assert writer.report.errors == ()
 
 
 def test_what_is_missing_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@
 - `asset_access`: threads and fetching on demand, for the former
 - `local_assets`: the blocking core of both
 - `participant_files`, `timeline`, `official_paths`: which files, timesteps and paths; pure
+- `submission_validation`: a submission zip against its benchmark; `submission_metadata`: how long
+  its videos have to be
 - `overview`: what is on disk of a sequence; `prepared_frames`: what decoding it beforehand takes
 """
 

@@ -31,8 +31,8 @@ _KIND_WORDS: Mapping[FileKind, str] = {
     FileKind.PLY: "a mesh",
     FileKind.NPY: "landmarks",
 }
-_MOST_RESEMBLED = 20
-"""Names that are compared letter by letter with all that are missing."""
+_MOST_COMPARED = 1000
+"""Names that are compared letter by letter with those that they may have been meant to be."""
 _TAKE_OUT = "take it out of the zip"
 
 
@@ -155,13 +155,11 @@ class _Judge:
     def _meant(self, name: str) -> str | None:
         """What it was meant to be, if that is missing."""
         alike = spelt_like(self._task, name)
-        if alike is not None:
-            return None if alike.path in self._present else alike.path
-        self._compared += 1
-        if self._compared > _MOST_RESEMBLED or what_it_names(self._task, name) is not None:
-            return None
-        missing = [path for path in expected_entries(self._task) if path not in self._present]
-        return resembling(name, missing)
+        meant = None if alike is None else alike.path
+        if meant is None and self._compared < _MOST_COMPARED:
+            self._compared += 1
+            meant = resembling(self._task, name)
+        return None if meant in self._present else meant
 
     # ---- what is not ----------------------------------------------------------------------------
 

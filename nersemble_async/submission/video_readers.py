@@ -130,7 +130,10 @@ class VideoSubmissionDataReader(VideoSubmissionPaths, SubmissionDataReader):
     def has_all(self, participant_id: int, sequence_name: str) -> bool:
         """Whether the zip has a video of each camera of a sequence."""
         serials = self.spec.submission_serials
-        paths = (self.get_video_path(participant_id, sequence_name, serial) for serial in serials)
+        try:
+            paths = [self.get_video_path(participant_id, sequence_name, s) for s in serials]
+        except SelectionError:  # no name of a sequence
+            return False
         return all(path in self._entries for path in paths)
 
     def has_all_videos(self, participant_id: int | None = None) -> bool:

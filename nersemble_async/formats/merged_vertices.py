@@ -98,6 +98,7 @@ def trimesh_counts(data: bytes) -> MergedCounts:
 
     Raises:
         DecodeError: it cannot; says why.
+        ImportError: it needs a package for this file that is not installed here.
     """
     import trimesh  # noqa: PLC0415  # 0.2 s
     from trimesh.exchange.ply import load_ply  # noqa: PLC0415
@@ -107,6 +108,8 @@ def trimesh_counts(data: bytes) -> MergedCounts:
             content = load_ply(io.BytesIO(data), skip_materials=True)
             mesh = trimesh.Trimesh(**content)
             return MergedCounts(len(mesh.vertices), len(mesh.faces))
+    except ImportError:
+        raise
     except Exception as error:  # noqa: BLE001  # of broken bytes trimesh raises whatever comes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DecodeError("mesh", f"trimesh cannot read it: {reason}") from None

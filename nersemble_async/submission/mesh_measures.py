@@ -43,13 +43,15 @@ def farthest_landmark(columns: Columns, landmarks: npt.NDArray[np.generic]) -> t
         columns: finite, of at least one vertex.
         landmarks: (7, 3), finite.
     """
-    points = landmarks.astype(np.float64)
     scale = diagonal(columns)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        distances = [
-            np.sqrt(((columns - point[:, np.newaxis]) ** 2).sum(axis=0).min()) / scale
-            for point in points
-        ]
-    distances = [float(np.nan_to_num(distance, nan=np.inf)) for distance in distances]
+        middle = (columns.max(axis=1) + columns.min(axis=1)) / 2
+        vertices = columns - middle[:, np.newaxis]
+        points = landmarks.astype(np.float64) - middle
+        # Squares less those of the landmarks' own distance from the middle: no (7, V, 3) array.
+        squared = (vertices * vertices).sum(axis=0) - 2 * (points @ vertices)
+        nearest = squared.min(axis=1) + (points * points).sum(axis=1)
+        distances = np.sqrt(np.maximum(nearest, 0)) / scale
+    distances = np.nan_to_num(distances, nan=np.inf, posinf=np.inf)
     number = int(np.argmax(distances))
-    return number, distances[number]
+    return number, float(distances[number])

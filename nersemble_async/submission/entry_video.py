@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,8 @@ from nersemble_async.workers import usable_cores
 
 RgbImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8."""
+
+Frames = Generator[RgbImage, None, None]
 
 MOST_PIXELS = 1 << 25
 """Of a frame, 8K video has as many; a submission's have 1.8 million at most."""
@@ -94,8 +96,8 @@ class EntryVideo:
         with self._errors_named():
             return self._image(self._reader.decode(frame_index), scale)
 
-    def frames(self, every_nth_frame: int = 1, scale: float | None = None) -> Iterator[RgbImage]:
-        """Frames 0, n, 2n, … in order.
+    def frames(self, every_nth_frame: int = 1, scale: float | None = None) -> Frames:
+        """Frames 0, n, 2n, … in order; while it is suspended the decoder's threads stay.
 
         Raises:
             SelectionError: ``every_nth_frame`` is less than 1.
@@ -107,7 +109,7 @@ class EntryVideo:
 
     # ---- within -------------------------------------------------------------------------------
 
-    def _frames(self, step: int, scale: float | None) -> Iterator[RgbImage]:
+    def _frames(self, step: int, scale: float | None) -> Frames:
         with self._errors_named():
             for frame in self._reader.decode_range(step=step):
                 yield self._image(frame, scale)

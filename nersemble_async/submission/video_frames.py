@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from typing import Self
 
 import anyio
@@ -106,7 +106,8 @@ async def stream_video(
     try:
         # A cancellation drops what a worker returns: the stack has it by then.
         video = await run_blocking(limiter, lambda: opened.enter_context(open_video()))
-        frames = VideoFrames(video, video.frames(every_nth_frame, scale), prefetch)
+        decoded = opened.enter_context(closing(video.frames(every_nth_frame, scale)))
+        frames = VideoFrames(video, decoded, prefetch)
         with single_leaf():
             async with anyio.create_task_group() as group:
                 group.start_soon(frames.decode_ahead, limiter)

@@ -25,7 +25,7 @@ def look_at_meshes(run: ValidationRun) -> None:
     for entry in run.units():
         found = _look_at(run, entry)
         if found is not None:
-            run.issues += found.issues
+            run.add(entry, found.issues)
             findings[entry.path] = found
         run.beat(1)
     run.issues += check_subtasks(findings)
@@ -36,7 +36,10 @@ def _look_at(run: ValidationRun, entry: ExpectedEntry) -> MeshFindings | None:
     if content is None or entry.kind is not FileKind.PLY:
         return None
     path = landmarks_of(entry.path)
-    landmarks = _read(run, path) if path in run.structure.present else None
+    landmarks = _read(run, path) if path in run.places else None
+    elsewhere = run.structure.elsewhere
+    if path in elsewhere and entry.path not in elsewhere:
+        landmarks = None  # nobody finds them there
     try:
         return check_mesh_entry(entry, content, landmarks)
     except Exception as error:  # noqa: BLE001 -- becomes an issue, whatever it is
@@ -46,7 +49,7 @@ def _look_at(run: ValidationRun, entry: ExpectedEntry) -> MeshFindings | None:
 
 def _read(run: ValidationRun, path: str) -> bytes | None:
     try:
-        return run.submission.read(run.structure.present[path])
+        return run.submission.read(run.places[path])
     except EntryError as error:
         run.issues.append(issue_of_entry(error, path))
         return None

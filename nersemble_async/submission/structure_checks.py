@@ -44,6 +44,8 @@ class Structure:
     present: Mapping[str, ZipEntry]
     """By path, in the benchmark's order: the expected entries that are there; of several of one
     name the last one, which is what Python's zipfile reads."""
+    elsewhere: Mapping[str, ZipEntry]
+    """By the path that they ought to have: entries that are not where they belong."""
     official: tuple[tuple[str, object], ...]
     """Key of the official validator's dictionary, and one thing that it lists there."""
 
@@ -56,6 +58,7 @@ def check_structure(task: Task, entries: Sequence[ZipEntry]) -> Structure:
     judge = _Judge(task, present)
     judge.look_at_names({entry.name: entry for entry in entries})
     judge.look_for_missing()
+    elsewhere = {path: there[name] for path, name in judge.claimed.items() if path not in present}
     counts = Counter(entry.name for entry in entries if not entry.is_folder)
     repeated = [
         breach("duplicate-entry", name, f"{count} entries of this name", "one")
@@ -64,7 +67,7 @@ def check_structure(task: Task, entries: Sequence[ZipEntry]) -> Structure:
     ]
     names = [entry.name for entry in entries if not entry.is_folder]
     official = tuple(_official(task, names, present))
-    return Structure((*repeated, *judge.issues), present, official)
+    return Structure((*repeated, *judge.issues), present, elsewhere, official)
 
 
 class _Judge:
@@ -73,29 +76,32 @@ class _Judge:
     def __init__(self, task: Task, present: Collection[str]) -> None:
         self._task = task
         self._present = present
-        self._claimed: set[str] = set()
         self._compared = 0
+        self.claimed: dict[str, str] = {}
+        """By path: the name under which an expected entry is in the zip too, or only."""
         self.issues: list[SubmissionIssue] = []
 
     # ---- what is there --------------------------------------------------------------------------
 
     def look_at_names(self, entries: Mapping[str, ZipEntry]) -> None:
         """Names that no submission has, and landmarks without a mesh."""
-        subtasks = submitted_subtasks(self._task, self._present)
         expected = expected_entries(self._task)
         for name, entry in entries.items():
-            known = expected.get(name)
-            if known is None:
+            issue = None
+            if name not in expected:
                 issue = self._stray(name, is_folder=entry.is_folder)
-                self.issues.extend([issue] if issue is not None else [])
-            elif known.optional and known.subtask not in subtasks:
+            self.issues.extend([issue] if issue is not None else [])
+        subtasks = submitted_subtasks(self._task, {*self._present, *self.claimed})
+        for name in self._present:
+            subtask = expected[name].subtask
+            if expected[name].optional and subtask not in subtasks:
                 self.issues.append(
                     breach(
                         "unexpected-entry",
                         name,
-                        f"landmarks, but there is no {known.subtask} mesh at all",
-                        f"mesh_{known.subtask}.ply beside them, for every image",
-                        fix=f"add the {known.subtask} meshes, or take these landmarks out",
+                        f"landmarks, but there is no {subtask} mesh at all",
+                        f"mesh_{subtask}.ply beside them, for every image",
+                        fix=f"add the {subtask} meshes, or take these landmarks out",
                     )
                 )
 
@@ -103,7 +109,7 @@ class _Judge:
         """What is wrong with a name that is not expected; None: a harmless folder."""
         unsafe = why_unsafe(name)
         if unsafe is not None:
-            home = None if is_folder else self._claim(home_of(self._task, name))
+            home = None if is_folder else self._claim(home_of(self._task, name), name)
             expected = home or "a relative path with forward slashes"
             fix = None if home is None else f"write it as {home}"
             return breach("unsafe-entry", name, unsafe, expected, fix=fix)
@@ -121,9 +127,9 @@ class _Judge:
 
     def _elsewhere(self, name: str) -> SubmissionIssue | None:
         """An entry of a submission under another name than it has to have."""
-        if home := self._claim(same_but_for_digits(self._task, name)):
+        if home := self._claim(same_but_for_digits(self._task, name), name):
             return breach("wrong-padding", name, "a number with another count of digits", home)
-        if home := self._claim(home_of(self._task, name)):
+        if home := self._claim(home_of(self._task, name), name):
             return self._misplaced(name, home)
         return None
 
@@ -134,11 +140,11 @@ class _Judge:
             return breach("misplaced-entry", name, found, expected, fix=_TAKE_OUT)
         return breach("misplaced-entry", name, found, home)
 
-    def _claim(self, home: ExpectedEntry | None) -> str | None:
+    def _claim(self, home: ExpectedEntry | None, name: str) -> str | None:
         """Note that this entry is there, if in the wrong place."""
         if home is None:
             return None
-        self._claimed.add(home.path)
+        self.claimed.setdefault(home.path, name)
         return home.path
 
     def _unexpected(self, name: str) -> SubmissionIssue:
@@ -168,7 +174,7 @@ class _Judge:
         subtasks = submitted_subtasks(self._task, self._present)
         expected = expected_entries(self._task)
         elsewhere = {
-            path for path in self._claimed if not subtasks or expected[path].subtask in subtasks
+            path for path in self.claimed if not subtasks or expected[path].subtask in subtasks
         }
         there = {*self._present, *elsewhere}
         has_subtasks = any(entry.subtask for entry in expected.values())

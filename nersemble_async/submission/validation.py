@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from nersemble_async.benchmark.metadata import TaskMetadata
@@ -55,7 +55,7 @@ def validate_zip(
         run.issues += structure.issues
         _look_into_entries(run, threads or usable_cores())
         n_files = sum(not entry.is_folder for entry in submission.entries)
-    issues, not_checked = tuple(_in_order(task, run.issues)), tuple(run.not_checked)
+    issues, not_checked = tuple(_in_order(run)), tuple(run.not_checked)
     return SubmissionReport(path, task, issues, n_files, deep, not_checked, structure.official)
 
 
@@ -74,10 +74,17 @@ def _look_into_entries(run: ValidationRun, threads: int) -> None:
         look_at_meshes(run)
 
 
-def _in_order(task: Task, issues: Iterable[SubmissionIssue]) -> list[SubmissionIssue]:
-    """The zip as a whole, then the benchmark's order, then what is not of the benchmark."""
-    rank = {path: position for position, path in enumerate(expected_entries(task))}
-    return sorted(
-        issues,
-        key=lambda issue: -1 if issue.entry is None else rank.get(issue.entry, len(rank)),
-    )
+def _in_order(run: ValidationRun) -> list[SubmissionIssue]:
+    """The zip as a whole, then the benchmark's order, then what is not of the benchmark.
+
+    What is misplaced is called by its name in the zip.
+    """
+    names = {path: entry.name for path, entry in run.structure.elsewhere.items()}
+    order = (names.get(path, path) for path in expected_entries(run.task))
+    rank: dict[str | None, int] = {name: position for position, name in enumerate(order)}
+    rank[None] = -1
+    issues = [
+        replace(issue, entry=names[issue.entry]) if issue.entry in names else issue
+        for issue in run.issues
+    ]
+    return sorted(issues, key=lambda issue: rank.get(issue.entry, len(rank)))

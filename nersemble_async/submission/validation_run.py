@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nersemble_async.benchmark.metadata import TaskMetadata
@@ -12,7 +12,7 @@ from nersemble_async.submission.entries import ExpectedEntry, expected_entries
 from nersemble_async.submission.issues import SubmissionIssue
 from nersemble_async.submission.rules import breach
 from nersemble_async.submission.structure_checks import Structure
-from nersemble_async.submission.zip_entries import EntryError, SubmissionZip
+from nersemble_async.submission.zip_entries import EntryError, SubmissionZip, ZipEntry
 
 OnProgress = Callable[[int, int], None]
 """Called with entries looked at and entries in all; what it raises ends the validation."""
@@ -33,18 +33,27 @@ class ValidationRun:
     """In the order in which they were found."""
     not_checked: list[str] = field(default_factory=list)
     n_done: int = 0
+    places: Mapping[str, ZipEntry] = field(init=False)
+    """By the path that they have or ought to have: what is looked into. What is misplaced is too,
+    so that whoever mends that does not find the next problem then."""
     n_units: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.places = {**self.structure.present, **self.structure.elsewhere}
         self.n_units = sum(1 for _ in self.units())
 
     def units(self) -> Iterator[ExpectedEntry]:
         """What is looked at one by one: videos, meshes with their landmarks, landmarks alone."""
-        expected = expected_entries(self.task)
-        for path in self.structure.present:
-            entry = expected[path]
-            if entry.kind is not FileKind.NPY or mesh_of(path) not in self.structure.present:
+        for path, entry in expected_entries(self.task).items():
+            alone = entry.kind is not FileKind.NPY or mesh_of(path) not in self.places
+            if path in self.places and alone:
                 yield entry
+
+    def add(self, entry: ExpectedEntry, issues: Iterable[SubmissionIssue]) -> None:
+        """What was found in an entry; the official validator does not look where it lies."""
+        if entry.path in self.structure.elsewhere:
+            issues = (replace(issue, official=None) for issue in issues)
+        self.issues += issues
 
     def beat(self, more: int = 0) -> None:
         """So many more are done; tells it, and ends all where whoever is told says so."""

@@ -43,7 +43,7 @@ def look_at_videos(run: ValidationRun, threads: int) -> None:
                 if isinstance(found, SubmissionIssue):
                     run.issues.append(found)
                 else:
-                    run.issues += found.issues
+                    run.add(futures[future], found.issues)
                     findings[futures[future].path] = found
         except BaseException:
             stopped.set()
@@ -72,7 +72,7 @@ def _look_at(
 
     spec = BENCHMARKS[run.task]
     try:
-        with run.submission.extracted(run.structure.present[entry.path]) as file:
+        with run.submission.extracted(run.places[entry.path]) as file:
             try:
                 return check_video(
                     file, entry, spec, run.n_frames(entry), deep=run.deep, on_frame=on_frame

@@ -9,6 +9,7 @@ import pytest
 
 from nersemble_async.errors import DiskFullError
 from nersemble_async.submission import mesh_validation, video_validation
+from nersemble_async.submission.official_report import official_report
 from nersemble_async.submission.validation import validate_zip
 from tests.support.broken_zips import MONO, POSED, marks, write_zip
 from tests.support.submission_files import (
@@ -150,3 +151,36 @@ def test_a_full_disk_is_no_flaw_of_the_submission(
 def test_a_zip_that_is_not_there_is_not_judged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         validate_zip(tmp_path / "out.zip", "nvs", None)
+
+
+def test_what_is_misplaced_is_looked_into_under_the_name_that_it_has(tmp_path: Path) -> None:
+    videos = [(f"out/{MONO[0]}", b""), (f"out/{MONO[1]}", good_video("mono_flame_avatar", 0, 2))]
+    path = write_zip(tmp_path / "out.zip", videos)
+    report = validate_zip(path, "mono_flame_avatar", MONO_METADATA)
+    found = [(issue.entry, issue.rule) for issue in report.issues if issue.rule != "missing-entry"]
+    assert found == [
+        (f"out/{MONO[0]}", "misplaced-entry"),
+        (f"out/{MONO[0]}", "unreadable-video"),
+        (f"out/{MONO[1]}", "misplaced-entry"),
+        (f"out/{MONO[1]}", "wrong-frame-count"),
+    ]
+    assert set(official_report(report)) == {"missing_files"}
+
+
+def test_meshes_that_are_misplaced_are_looked_into_with_their_landmarks(tmp_path: Path) -> None:
+    contents = [(f"out/{POSED[0]}", ply(*small_head())), (marks(POSED[0]), npy(landmarks()))]
+    contents += [(f"out/{POSED[1]}", ply(*small_head()))]
+    report = validate_zip(write_zip(tmp_path / "out.zip", contents), "svfr", None)
+    assert [issue.rule for issue in report.issues if issue.entry == f"out/{POSED[0]}"] == [
+        "misplaced-entry"
+    ]
+    assert [issue.rule for issue in report.issues if issue.entry == marks(POSED[1])] == [
+        "missing-landmarks"
+    ]
+    assert "missing_posed_landmarks" not in official_report(report)
+
+
+def test_landmarks_that_are_misplaced_are_missing(tmp_path: Path) -> None:
+    contents = [(POSED[0], ply(*small_head())), ("out/" + marks(POSED[0]), npy(landmarks()))]
+    report = validate_zip(write_zip(tmp_path / "out.zip", contents), "svfr", None)
+    assert official_report(report)["missing_posed_landmarks"] == [marks(POSED[0])]

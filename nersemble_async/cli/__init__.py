@@ -4,6 +4,7 @@
 - `arguments`: the official tool's spellings; `options`: what the commands share
 - `fetch`, `verify`, `status`, `checksums`, `info`, `preview`, `prepare`, `synthesize`, `demo`: one
   file a command; `sequence_target`: TASK/PARTICIPANT/SEQUENCE; `prepare_report`: what it did
+- `pack`: a submission from folders of predictions; `pack_job`: its work; `pack_report`: what it did
 - `validate`: a submission zip; `validate_report`: what was found in it, in words and JSON;
   `submission_options`: what commands about submissions share
 - `demo_steps`: what the demo shows, a list to append to; `demo_fetch_steps`, `demo_load_steps`: its

@@ -14,6 +14,7 @@ from nersemble_async.cli.demo import demo
 from nersemble_async.cli.fetch import fetch
 from nersemble_async.cli.info import info
 from nersemble_async.cli.output import print_error
+from nersemble_async.cli.pack import pack
 from nersemble_async.cli.prepare import prepare
 from nersemble_async.cli.preview import preview
 from nersemble_async.cli.secrecy import SCRUBBER, guard_output
@@ -41,6 +42,7 @@ for command in (
     prepare,
     synthesize,
     demo,
+    pack,
     validate,
 ):
     app.command()(command)

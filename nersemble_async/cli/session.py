@@ -72,6 +72,7 @@ def run_command(
     log_format: LogFormat | None = None,
     given: Mapping[str, object] | None = None,
     on_interrupt: Callable[[Session], None] | None = None,
+    interrupted_message: str = INTERRUPTED_MESSAGE,
     root_told: bool = True,
 ) -> NoReturn:
     """Do ``work`` in an event loop and leave through `typer.Exit` with its exit code.
@@ -84,6 +85,7 @@ def run_command(
         given: settings from options; a None is not given.
         on_interrupt: reports what was done until a Ctrl-C; without it the report says no more
             than that.
+        interrupted_message: how to go on, on stderr.
         root_told: say on stderr which folder is used.
     """
     session: Session | None = None
@@ -96,10 +98,10 @@ def run_command(
         session = Session(command, settings, output)
         if root_told and output_format is not OutputFormat.QUIET:
             print_error(_root_in_words(settings))
-        code = _drive(session, work, on_interrupt)
+        code = _drive(session, work, on_interrupt, interrupted_message)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-        _tell_interrupted(command, session, output)
+        _tell_interrupted(command, session, output, interrupted_message)
     except BrokenPipeError:  # `| head` has enough: typer leaves quietly
         raise
     except (NersembleError, OSError, ExceptionGroup) as error:
@@ -141,6 +143,7 @@ def _drive(
     session: Session,
     work: Callable[[Session], Awaitable[ExitCode]],
     on_interrupt: Callable[[Session], None] | None,
+    interrupted_message: str,
 ) -> ExitCode:
     """``work`` in an event loop; asks for the URL once where it turns out to be missing."""
     try:
@@ -153,10 +156,10 @@ def _drive(
     if code is not None:
         return code
     if on_interrupt is None:
-        _tell_interrupted(session.command, session, session.output)
+        _tell_interrupted(session.command, session, session.output, interrupted_message)
     else:
         on_interrupt(session)
-        print_error(INTERRUPTED_MESSAGE)
+        print_error(interrupted_message)
     return ExitCode.INTERRUPTED
 
 
@@ -166,8 +169,8 @@ async def _until_interrupted(work: Callable[[], Awaitable[ExitCode]]) -> ExitCod
     return None
 
 
-def _tell_interrupted(command: str, session: Session | None, output: Output) -> None:
-    print_error(INTERRUPTED_MESSAGE)
+def _tell_interrupted(command: str, session: Session | None, output: Output, message: str) -> None:
+    print_error(message)
     root = session.settings.root if session is not None else None
     output.document(document_head(command, root, ExitCode.INTERRUPTED))
 

@@ -160,8 +160,8 @@ class Archive:
             except OSError as error:
                 raise disk_error(str(self.partial), error) from None
 
-    def add_file(self, name: str, path: Path) -> None:
-        """Append a file's bytes, on to the disk, and delete it; errors as `add_bytes`."""
+    def add_file(self, name: str, path: Path, *, keep: bool = False) -> None:
+        """Append a file's bytes, on to the disk; delete it unless ``keep``. Errors: `add_bytes`."""
         with self._lock:
             self._refuse_closed()
             self._refuse_known(name)
@@ -169,7 +169,8 @@ class Archive:
                 with path.open("rb") as file:
                     entry = self._copy(name, file)
                 self._record([entry], sync=True)
-                path.unlink()
+                if not keep:
+                    path.unlink()
             except OSError as error:
                 raise disk_error(str(self.partial), error) from None
 

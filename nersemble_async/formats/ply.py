@@ -112,7 +112,8 @@ def _index_name(header: PlyHeader) -> str | None:
     """Which property of the faces lists their corners; None: there are no faces."""
     for element in header.elements:
         if element.name == "face":
-            found = [one for one in element.properties if one.name in _INDICES]
+            is_alone = len(element.properties) == 1 and header.encoding != "ascii"
+            found = [one for one in element.properties if is_alone or one.name in _INDICES]
             if len(found) != 1 or found[0].count_kind is None or found[0].kind[0] == "f":
                 raise ValueError("its faces need one list of integers named vertex_indices")
             return found[0].name
@@ -121,13 +122,13 @@ def _index_name(header: PlyHeader) -> str | None:
 
 def _bare(header: PlyHeader) -> bool:
     for element in header.elements:
-        others = [one for one in element.properties if one.name not in {*_AXES, *_INDICES}]
+        others = [one for one in element.properties if one.name not in _AXES]
         if element.name == "vertex":
             if any(one.name not in _COLOURS or one.kind != "u1" for one in others):
                 return False
             if any(one.count_kind is not None for one in element.properties):
                 return False
-        elif element.name != "face" or others:
+        elif element.name != "face" or len(element.properties) > 1:
             return False
     return True
 

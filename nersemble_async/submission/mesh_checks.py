@@ -69,10 +69,8 @@ def check_mesh_entry(entry: ExpectedEntry, data: bytes, landmarks: bytes | None)
     if columns is not None and not _is_finite(columns):
         columns = None
     look = _Look(entry, mesh, columns)
-    issues = list(_of_mesh(look))
-    seen, failure = _seen(look, data, is_clean=not issues)
-    if _lists_empty(seen) and not any(issue.rule == "empty-mesh" for issue in issues):
-        issues.append(_empty(look, seen))
+    seen, failure = _seen(look, data)
+    issues = list(_of_mesh(look, seen))
     if failure is not None and not issues:
         issues.append(
             breach(
@@ -112,10 +110,18 @@ def _of_unreadable(
     yield from _of_landmarks(entry, landmarks, seen, None)
 
 
-def _of_mesh(look: _Look) -> Iterator[SubmissionIssue]:
+def _of_mesh(look: _Look, seen: MergedCounts | None) -> Iterator[SubmissionIssue]:
     path, vertices, faces = look.entry.path, look.mesh.vertices, look.mesh.faces
-    if len(vertices) == 0 or len(faces) == 0:
-        yield _empty(look, MergedCounts(len(vertices), len(faces)))
+    is_listed = _lists_empty(seen)
+    if is_listed or len(vertices) == 0 or len(faces) == 0:
+        counts = seen if seen is not None and is_listed else MergedCounts(len(vertices), len(faces))
+        yield breach(
+            "empty-mesh",
+            path,
+            f"{counts.n_vertices} vertices, {counts.n_faces} faces",
+            "at least one of each",
+            official=(f"empty_{look.entry.subtask}_meshes", path) if is_listed else None,
+        )
     if len(vertices) and look.columns is None:
         is_finite = np.isfinite(vertices).all(axis=1)
         first = int(np.argmin(is_finite))
@@ -126,7 +132,7 @@ def _of_mesh(look: _Look) -> Iterator[SubmissionIssue]:
             f"{vertices[first].tolist()}",
             "finite vertices",
         )
-    if len(faces) and not (faces.min() >= 0 and faces.max() < len(vertices)):
+    if len(faces) and not _indices_are_known(look.mesh):
         is_known = ((faces >= 0) & (faces < len(vertices))).all(axis=1)
         first = int(np.argmin(is_known))
         yield breach(
@@ -138,22 +144,15 @@ def _of_mesh(look: _Look) -> Iterator[SubmissionIssue]:
         )
 
 
-def _empty(look: _Look, counts: MergedCounts | None) -> SubmissionIssue:
-    counts = counts or MergedCounts(len(look.mesh.vertices), len(look.mesh.faces))
-    return breach(
-        "empty-mesh",
-        look.entry.path,
-        f"{counts.n_vertices} vertices, {counts.n_faces} faces",
-        "at least one of each",
-        official=(f"empty_{look.entry.subtask}_meshes", look.entry.path),
-    )
+def _indices_are_known(mesh: PlyMesh) -> bool:
+    return bool(mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices))
 
 
-def _seen(look: _Look, data: bytes, *, is_clean: bool) -> tuple[MergedCounts | None, str | None]:
+def _seen(look: _Look, data: bytes) -> tuple[MergedCounts | None, str | None]:
     """What the official reader sees of it; None and why where it fails."""
-    if is_clean and look.mesh.is_bare and look.columns is not None:
-        n_vertices = n_merged_vertices(look.columns.T, look.mesh.faces)
-        return MergedCounts(n_vertices, len(look.mesh.faces)), None
+    mesh, columns = look.mesh, look.columns
+    if mesh.is_bare and columns is not None and len(mesh.faces) and _indices_are_known(mesh):
+        return MergedCounts(n_merged_vertices(columns.T, mesh.faces), len(mesh.faces)), None
     return _ask_trimesh(data)
 
 

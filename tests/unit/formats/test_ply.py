@@ -210,6 +210,13 @@ def test_meshes_without_vertices_or_faces_are_read() -> None:
     assert parse_ply(text.encode(), "mesh.ply").faces.shape == (0, 3)
 
 
+def test_the_only_list_of_binary_faces_may_have_any_name() -> None:
+    data = ply_bytes(VERTICES, FACES).replace(b"vertex_indices", b"corners")
+    mesh = parse_ply(data, "mesh.ply")
+    assert mesh.is_bare
+    assert_as_trimesh(mesh, data)
+
+
 def test_indices_are_left_as_they_are() -> None:
     data = ply_bytes(VERTICES, FACES - 1) + b""
     assert parse_ply(data, "mesh.ply").faces.min() == -1

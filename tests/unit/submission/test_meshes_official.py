@@ -19,7 +19,7 @@ from nersemble_async.submission.entries import ExpectedEntry, expected_entries
 from nersemble_async.submission.mesh_checks import check_mesh_entry, landmarks_path
 from nersemble_async.submission.mesh_predictions import mesh_files
 from tests.support.official import run_official
-from tests.support.ply_files import add_texture, exported_ply, sphere_mesh
+from tests.support.ply_files import Column, Table, add_texture, encoded, exported_ply, sphere_mesh
 
 LOAD = """
 import hashlib
@@ -138,6 +138,14 @@ MESHES = {
     "no faces": ply_bytes(VERTICES, NO_FACES),
     "no faces, twins": ply_bytes(changed(7, VERTICES[9]), NO_FACES),
     "only another element": b"ply\nformat ascii 1.0\nelement a 0\nproperty int b\nend_header\n",
+    "no faces, of which trimesh fails": encoded(
+        "binary_little_endian",
+        [
+            Table("vertex", [Column(axis, "float", [[0.0], [1.0]]) for axis in "xyz"], 2),
+            Table("face", [Column("vertex_indices", "int", [], "int")], 0),
+            Table("material", [Column("value", "char", [[0]])], 1),
+        ],
+    ),
     "NaN": ply_bytes(changed(3, np.nan), FACES),
     "infinite, no faces": ply_bytes(changed(3, np.inf), NO_FACES),
     "all infinite": ply_bytes(changed(slice(None), np.inf), FACES),

@@ -20,6 +20,7 @@ from nersemble_async.errors import SubmissionError
 from nersemble_async.submission import mesh_writer, video_writers
 from nersemble_async.submission.entries import ExpectedEntry
 from nersemble_async.submission.issues import SubmissionReport
+from nersemble_async.submission.thread_lifetimes import Opening, to_the_end
 from nersemble_async.submission.video_sink import VideoSink
 from nersemble_async.submission.video_writers import DEFAULT_MEMORY_BYTES, check_length
 from nersemble_async.submission.writer_base import SubmissionDataWriter
@@ -37,15 +38,14 @@ class SubmissionVideo:
     """
 
     def __init__(self, open_sink: Callable[[], VideoSink], limiter: anyio.CapacityLimiter) -> None:
-        self._open_sink = open_sink
+        self._opening = Opening(open_sink, VideoSink.drop)
         self._limiter = limiter
-        self._opened: VideoSink | None = None
 
     @property
     def _sink(self) -> VideoSink:
-        if self._opened is None:
+        if self._opening.opened is None:
             raise SubmissionError("use it within `async with writer.open_video(…) as video`")
-        return self._opened
+        return self._opening.opened
 
     @property
     def n_frames(self) -> int:
@@ -66,8 +66,7 @@ class SubmissionVideo:
         await run_blocking(self._limiter, self._sink.write, frame)
 
     async def __aenter__(self) -> Self:
-        with anyio.CancelScope(shield=True):  # what is opened is closed
-            self._opened = await run_blocking(self._limiter, self._open_sink)
+        await self._opening.enter(self._limiter)
         return self
 
     async def __aexit__(
@@ -76,23 +75,25 @@ class SubmissionVideo:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        sink = self._sink
+        leave = partial(sink.__exit__, kind, error, traceback)
         with anyio.CancelScope(shield=True):
-            await run_blocking(self._limiter, self._sink.__exit__, kind, error, traceback)
+            await to_the_end(self._limiter, leave, sink.drop)
 
 
 class _Writer(Generic[BlockingWriter]):
     """Enters, leaves and asks a blocking writer."""
 
     def __init__(self, make: Callable[[], BlockingWriter]) -> None:
-        self._make = make
-        self._made: BlockingWriter | None = None
+        self._opening = Opening(make, SubmissionDataWriter.keep)
+        self._is_entered = False
         self._limiter: anyio.CapacityLimiter | None = None
 
     @property
     def _blocking(self) -> BlockingWriter:
-        if self._made is None:
+        if self._opening.opened is None:
             raise SubmissionError(f"use it within `async with {type(self).__name__}(…) as writer`")
-        return self._made
+        return self._opening.opened
 
     async def _run(self, function: Callable[[*Args], T], *args: *Args) -> T:
         return await run_blocking(self._threads, function, *args)
@@ -119,19 +120,17 @@ class _Writer(Generic[BlockingWriter]):
 
     async def close(self) -> None:
         """Finish the zip, as leaving the context does; see `SubmissionDataWriter.close`."""
-        with anyio.CancelScope(shield=True):
-            await self._run(self._blocking.close)
+        await to_the_end(self._threads, self._blocking.close, self._blocking.keep)
 
     async def keep(self) -> None:
         """Close it unfinished, to be gone on with by ``resume=True``."""
-        with anyio.CancelScope(shield=True):
-            await self._run(self._blocking.keep)
+        await to_the_end(self._threads, self._blocking.keep, self._blocking.keep)
 
     async def __aenter__(self) -> Self:
-        if self._made is not None:
+        if self._is_entered:
             raise SubmissionError("a writer writes one zip; make another one")
-        with anyio.CancelScope(shield=True):  # what is opened and locked is closed
-            self._made = await self._run(self._make)
+        self._is_entered = True
+        await self._opening.enter(self._threads)
         return self
 
     async def __aexit__(
@@ -140,8 +139,10 @@ class _Writer(Generic[BlockingWriter]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        blocking = self._blocking
+        leave = partial(blocking.__exit__, kind, error, traceback)
         with anyio.CancelScope(shield=True):
-            await self._run(self._blocking.__exit__, kind, error, traceback)
+            await to_the_end(self._threads, leave, blocking.keep)
 
 
 class _VideoWriter(_Writer[video_writers.VideoSubmissionDataWriter]):

@@ -9,7 +9,7 @@ import numpy as np
 from nersemble_async.formats.packet_plan import plan_packets
 from nersemble_async.formats.video_index import VideoIndex
 
-_BUDGET_PIXELS = 30 * 1100 * 1604
+_BUDGET_PIXELS = 24 * 1100 * 1604
 """To be decoded: a fifth of a second on one core."""
 _MOST_FRAMES = 8
 _MOST_KEYFRAMES = 4

@@ -1,5 +1,6 @@
-"""``nersemble-async preview``: a picture of a sequence, cameras by timesteps. No network."""
+"""``nersemble-async preview``: a picture of a sequence, or of a submission. No network."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,19 +16,31 @@ from nersemble_async.fetch.progress import ExitCode
 
 if TYPE_CHECKING:
     from nersemble_async.cli.session import Session
+    from nersemble_async.preview.sequence_sheet import Overlay
 
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="TASK/PARTICIPANT/SEQUENCE", help="Such as nvs/388/GLASSES.", show_default=False
+        metavar="TASK/PARTICIPANT/SEQUENCE|ZIP",
+        help="Such as nvs/388/GLASSES, or a submission.",
+        show_default=False,
     ),
 ]
 Out = Annotated[
     Path | None,
     typer.Argument(
         metavar="[OUT.png]",
-        help="The picture to write.  [default: TASK_PARTICIPANT_SEQUENCE.png here]",
+        help="The picture to write.  [default: TASK_PARTICIPANT_SEQUENCE.png or ZIP's name here]",
         dir_okay=False,
+        show_default=False,
+    ),
+]
+Participants = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--participant",
+        metavar="ID...",
+        help="Of a submission, such as 388 422.  [default: all]",
         show_default=False,
     ),
 ]
@@ -36,7 +49,8 @@ Timesteps = Annotated[
     typer.Option(
         "--timestep",
         metavar="N...",
-        help="Which timesteps.  [default: three, evenly over the sequence]",
+        help="Which timesteps; of a submission's videos, frames counted from 0.  "
+        "[default: three, evenly over the sequence; the middle one of many videos]",
         show_default=False,
     ),
 ]
@@ -46,7 +60,8 @@ OverlayName = Annotated[
     typer.Option(
         "--overlay",
         metavar="NAME",
-        help="pointcloud, flame, none; auto: what the benchmark has and is on disk.",
+        help="pointcloud, flame, none; auto: what the benchmark has and is on disk, and train "
+        "cameras beside an NVS submission.",
     ),
 ]
 FlameFolder = Annotated[
@@ -61,45 +76,65 @@ FlameFolder = Annotated[
     ),
 ]
 TileHeight = Annotated[
-    int, typer.Option("--tile-height", metavar="PIXELS", min=32, max=1604, help="Of each picture.")
+    int | None,
+    typer.Option(
+        "--tile-height",
+        metavar="PIXELS",
+        min=32,
+        max=1604,
+        help="Of each picture.  [default: 240, less where there are many in a row]",
+        show_default=False,
+    ),
 ]
+
+_TILE_HEIGHT = 240
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The options, as whoever draws wants them."""
+
+    participants: tuple[int, ...] | None
+    serials: tuple[str, ...] | None
+    timesteps: tuple[int, ...] | None
+    with_alpha: bool
+    overlay: "Overlay | None"
+    flame_folder: Path | None
+    tile_height: int | None
 
 
 def preview(  # noqa: PLR0917 -- an option each; typer passes them by keyword
     target: Target,
     out: Out = None,
     root: options.Root = None,
+    participant: Participants = None,
     serial: options.Serials = None,
     timestep: Timesteps = None,
     no_alpha: NoAlpha = False,
     overlay: OverlayName = "auto",
     flame_folder: FlameFolder = None,
-    tile_height: TileHeight = 240,
+    tile_height: TileHeight = None,
     output_format: options.FormatOption = OutputFormat.HUMAN,
     log_format: options.LogFormatOption = None,
 ) -> None:
     """Draw a contact sheet of a sequence: images, alpha maps, and an overlay.
 
     The overlay shows whether data and cameras agree: the pointcloud or the tracked FLAME mesh,
-    projected onto what each camera saw.
+    projected onto what each camera saw. Of a submission: what each of its videos or meshes
+    shows, beside the nearest train camera, the FLAME mesh or the image, where they are on disk.
     """
     from nersemble_async.cli.session import run_command  # noqa: PLC0415 -- not for --help
 
     async def work(session: "Session") -> ExitCode:
         from nersemble_async.preview.sequence_sheet import (  # noqa: PLC0415 -- numpy, av, Pillow
             Overlay,
-            SheetOptions,
-            write_sequence_sheet,
         )
         from nersemble_async.workers import make_limiter, run_blocking  # noqa: PLC0415
 
-        place = parse_target(target)
-        if place.sequence_name is None:
-            raise ConfigurationError(f"{target} names no sequence; write it like nvs/388/GLASSES")
         if overlay != "auto" and overlay not in list(Overlay):
             raise ConfigurationError(f"--overlay {overlay}: it is auto, {', '.join(Overlay)}")
-        out_png = out or Path(target.strip("/").replace("/", "_") + ".png")
-        chosen = SheetOptions(
+        asked = _Asked(
+            participants=tuple(participant) if participant else None,
             serials=tuple(serial) if serial else None,
             timesteps=tuple(timestep) if timestep else None,
             with_alpha=not no_alpha,
@@ -107,12 +142,11 @@ def preview(  # noqa: PLR0917 -- an option each; typer passes them by keyword
             flame_folder=flame_folder,
             tile_height=tile_height,
         )
-        assets = place.assets(session.settings.root)
-        notes = await run_blocking(
-            make_limiter(), write_sequence_sheet, assets, place.sequence_name, out_png, chosen
-        )
+        root = session.settings.root
+        draw = _draw_submission if target.lower().endswith(".zip") else _draw_sequence
+        out_png, notes = await run_blocking(make_limiter(), draw, root, target, out, asked)
         session.output.lines([*(Line(note, "dim") for note in notes), Line(str(out_png), "good")])
-        head = document_head("preview", session.settings.root, ExitCode.OK)
+        head = document_head("preview", root, ExitCode.OK)
         session.output.document({**head, "path": str(out_png), "notes": notes})
         return ExitCode.OK
 
@@ -123,3 +157,55 @@ def preview(  # noqa: PLR0917 -- an option each; typer passes them by keyword
         log_format=log_format,
         given={"benchmark_folder": root},
     )
+
+
+def _draw_submission(
+    root: Path, target: str, out: Path | None, asked: _Asked
+) -> tuple[Path, list[str]]:
+    from nersemble_async.preview.submission_sheet import (  # noqa: PLC0415 -- numpy, av, Pillow
+        SubmissionSheetOptions,
+        write_submission_sheet,
+    )
+
+    path = Path(target)
+    out_png = out or Path(path.name).with_suffix(".png")
+    chosen = SubmissionSheetOptions(
+        participants=asked.participants,
+        serials=asked.serials,
+        timesteps=asked.timesteps,
+        overlay=asked.overlay,
+        flame_folder=asked.flame_folder,
+        tile_height=asked.tile_height,
+    )
+    try:
+        return out_png, write_submission_sheet(path, root, out_png, chosen)
+    except FileNotFoundError as error:
+        if error.filename == str(path):
+            raise ConfigurationError(f"there is no file {path}") from None
+        raise
+
+
+def _draw_sequence(
+    root: Path, target: str, out: Path | None, asked: _Asked
+) -> tuple[Path, list[str]]:
+    from nersemble_async.preview.sequence_sheet import (  # noqa: PLC0415 -- numpy, av, Pillow
+        SheetOptions,
+        write_sequence_sheet,
+    )
+
+    place = parse_target(target)
+    if place.sequence_name is None:
+        raise ConfigurationError(f"{target} names no sequence; write it like nvs/388/GLASSES")
+    if asked.participants is not None:
+        raise ConfigurationError("--participant is for submissions; a sequence names its own")
+    out_png = out or Path(target.strip("/").replace("/", "_") + ".png")
+    chosen = SheetOptions(
+        serials=asked.serials,
+        timesteps=asked.timesteps,
+        with_alpha=asked.with_alpha,
+        overlay=asked.overlay,
+        flame_folder=asked.flame_folder,
+        tile_height=asked.tile_height or _TILE_HEIGHT,
+    )
+    assets = place.assets(root)
+    return out_png, write_sequence_sheet(assets, place.sequence_name, out_png, chosen)

@@ -23,7 +23,8 @@ Columns = npt.NDArray[np.float64]
 
 def coordinate_columns(vertices: npt.NDArray[np.floating]) -> Columns:
     """The coordinates of (V, 3) vertices one after another, as float64."""
-    return np.ascontiguousarray(vertices.T, np.float64)
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        return np.ascontiguousarray(vertices.T, np.float64)
 
 
 def diagonal(columns: Columns) -> float:

@@ -160,6 +160,13 @@ def _mesh(
     )
 
 
+def _signalling_nan() -> bytes:
+    """One that NumPy warns of when it is made a float64."""
+    end = b"end_header\n"
+    header, vertices = ply(*head()).split(end, 1)
+    return header + end + b"\x01\x00\x80\x7f" + vertices[4:]
+
+
 def _small() -> bytes:
     return ply(*small_head())
 
@@ -186,6 +193,7 @@ MESHES: tuple[BrokenZip, ...] = (
     ),
     _mesh("no faces", "empty-mesh", lambda: ply(head()[0], np.empty((0, 3), np.int64))),
     _mesh("NaN", "not-finite-mesh", lambda: ply(*_changed(7, np.nan))),
+    _mesh("a signalling NaN", "not-finite-mesh", _signalling_nan),
     _mesh("infinite", "not-finite-mesh", lambda: ply(*_changed(7, np.inf))),
     _mesh("a face too far", "wrong-face-index", lambda: ply(*_faces(5023)), crashes=True),
     _mesh("a negative face", "wrong-face-index", lambda: ply(*_faces(-1))),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,14 +26,13 @@ from nersemble_async.submission.camera_references import (
     train_pictures,
 )
 from nersemble_async.submission.entries import expected_entries
+from nersemble_async.submission.identical_videos import identical_videos
 from nersemble_async.submission.issues import SubmissionIssue
 from nersemble_async.submission.metadata_source import find_metadata
 from nersemble_async.submission.rules import breach
 from nersemble_async.submission.video_checks import VideoFindings
 from nersemble_async.submission.video_content import RgbPicture
 
-_SAME_LEVELS = 1.0
-"""Mean difference of small pictures of one video that was encoded twice; other views make 10."""
 _FEWEST_OTHERS = 2
 """Other sequences of a person, for their cameras to tell how one looks."""
 _OUTLIER = 2.0
@@ -83,7 +81,7 @@ def compare_cameras(
         findings: of the videos, by their path in the zip.
         root: of a fetched dataset, maybe incomplete; what it lacks is not checked. None: none.
     """
-    result = CameraFindings(_identical_videos(findings))
+    result = CameraFindings(identical_videos(findings))
     told = {issue.entry for issue in result.issues}
     expected = expected_entries(task)
     sequences: dict[SequenceKey, dict[str, tuple[str, VideoFindings]]] = {}
@@ -114,34 +112,6 @@ def compare_cameras(
             f"whether the cameras of {len(unknown)} sequences are mixed up: {why}"
         )
     return result
-
-
-# ---- the same video twice -----------------------------------------------------------------------
-
-
-def _identical_videos(findings: Mapping[str, VideoFindings]) -> list[SubmissionIssue]:
-    """One issue for each video that an earlier one is the same as."""
-    issues = []
-    told: set[str] = set()
-    for (path, video), (other_path, other) in combinations(findings.items(), 2):
-        if other_path not in told and (video.digest == other.digest or _look_alike(video, other)):
-            told.add(other_path)
-            found = f"the same video as {path}"
-            issues.append(breach("identical-videos", other_path, found, "a video of its own"))
-    return issues
-
-
-def _look_alike(video: VideoFindings, other: VideoFindings) -> bool:
-    """Whether they show the same; never where they show nothing."""
-    if video.n_frames != other.n_frames or not video.samples:
-        return False
-    pairs = list(zip(video.samples, other.samples, strict=False))
-    return len(video.samples) == len(other.samples) and all(
-        ours.frame_index == theirs.frame_index
-        and pictures_misfit(ours.picture, theirs.picture) <= _SAME_LEVELS
-        and ours.picture.std() > _SAME_LEVELS
-        for ours, theirs in pairs
-    )
 
 
 # ---- against a root -----------------------------------------------------------------------------
@@ -236,12 +206,12 @@ def _misfit(
 
 
 def _altered(path: str, how: str, source: str) -> SubmissionIssue:
-    found = f"compared with {source}, frames {how}"
+    found = f"frames {how}, judged by {source}"
     return breach("altered-pictures", path, found, "frames as the camera sees them")
 
 
 def _swapped(path: str, camera: str, source: str) -> SubmissionIssue:
-    found = f"compared with {source}, what camera {camera} sees"
+    found = f"what camera {camera} sees, judged by {source}"
     return breach("swapped-cameras", path, found, "what its own camera sees")
 
 

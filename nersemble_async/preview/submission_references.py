@@ -45,7 +45,7 @@ class Shot:
     choose_frame: ChooseFrame
     """For another video, where it is not known."""
     picture: RgbImage | None
-    """(H, W, 3); None: it could not be had."""
+    """(H, W, 3), shrunk or as submitted; None: it could not be had."""
 
 
 @dataclass(frozen=True, slots=True)

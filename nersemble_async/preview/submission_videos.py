@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 MOST_BESIDE = 6
 """Tiles of a row whose references stand beside them; those of longer rows stand below."""
+_FINER = 2
+"""Times as high as a tile is the picture that is drawn over."""
 _MANY_SHOTS, _FEW_SEQUENCES = 3, 2
 """So many timesteps of so few sequences; of more, the middle one."""
 
@@ -85,7 +87,9 @@ class VideoSheet:
                 n_frames = video.info.n_frames
                 index = choose(n_frames)
                 drawn = _try(partial(_frame, video, index))
-                picture = None if isinstance(drawn, Exception) else drawn
+                # What is drawn over it needs no more pixels, and few points close a surface then.
+                small = _shrunk(drawn, _FINER * self.tile_height)
+                picture = None if isinstance(small, Exception) else small
                 shot = Shot(entry.sequence_name, entry.serial, index, choose, picture)
                 told = f"frame {index} of {n_frames}"
                 yield self._pair(entry, shot, drawn, told, reference)
@@ -113,22 +117,14 @@ class VideoSheet:
         of_several = len(spec.submission_sequences[entry.participant_id]) > 1
         lines = [entry.sequence_name] if of_several else []
         label = "\n".join([*lines, entry.path.split("/")[-1], told])
-        submitted = Tile(label, _loader(self._small(drawn)), spec.frame_size)
+        submitted = Tile(label, _loader(_shrunk(drawn, self.tile_height)), spec.frame_size)
         if reference is None:
             return _Pair(submitted, None)
         beside = _try(partial(reference.draw, shot))
         under = _try(partial(reference.label, shot))
         under = under if isinstance(under, str) else "\n"
-        tile = Tile(under, _loader(self._small(beside)), spec.frame_size)
+        tile = Tile(under, _loader(_shrunk(beside, self.tile_height)), spec.frame_size)
         return _Pair(submitted, tile)
-
-    def _small(self, drawn: RgbImage | Exception) -> RgbImage | Exception:
-        """As high as the tiles: the pictures of all rows are in memory until the sheet is drawn."""
-        if isinstance(drawn, Exception) or drawn.shape[0] <= self.tile_height:
-            return drawn
-        height, width = drawn.shape[:2]
-        size = max(1, round(width * self.tile_height / height)), self.tile_height
-        return np.array(Image.fromarray(drawn).resize(size, Image.Resampling.LANCZOS))
 
 
 def _arranged(where: str, pairs: tuple[_Pair, ...], reference: Reference | None) -> Iterator[Row]:
@@ -160,6 +156,14 @@ def _frame(video: EntryVideo, index: int) -> RgbImage:
         return video.frame(index)
     except DecodeError as error:
         raise NoPictureError(f"frame {index} does not decode: {error.reason}") from error
+
+
+def _shrunk(drawn: RgbImage | Exception, height: int) -> RgbImage | Exception:
+    """Not higher than that: the pictures of all rows are in memory until the sheet is drawn."""
+    if isinstance(drawn, Exception) or drawn.shape[0] <= height:
+        return drawn
+    size = max(1, round(drawn.shape[1] * height / drawn.shape[0])), height
+    return np.array(Image.fromarray(drawn).resize(size, Image.Resampling.LANCZOS))
 
 
 def _try(make: Callable[[], T]) -> T | Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from nersemble_async.cli.app import main
 from nersemble_async.formats.image import read_png
+from tests.support.submission_files import good_video
+from tests.support.submissions import video_entries
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -61,10 +64,26 @@ def test_what_is_asked_for(run: Run, tmp_path: Path) -> None:
     assert 2 * 68 < read_png(tmp_path / "a.png").shape[0] < 2 * 85
 
 
+def test_a_submission_under_its_own_name(run: Run, tmp_path: Path) -> None:
+    entry = video_entries("nvs")[0]
+    (tmp_path / "parts").mkdir()
+    with zipfile.ZipFile(tmp_path / "parts" / "mine.zip", "w") as archive:
+        archive.writestr(entry.path, good_video("nvs"))
+    wanted = ("--participant", "388", "--timestep", "0", "--tile-height", "40")
+    code, out, _ = run("parts/mine.zip", *wanted, "--format", "json")
+    assert code == 0
+    report = json.loads(out)
+    assert report["path"] == "mine.png"
+    assert report["notes"][0].startswith("missing from the zip: 388/GLASSES/cam_222200037.mp4")
+    assert 40 < read_png(tmp_path / "mine.png").shape[0] < 100
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("nvs/388",), "names no sequence"),
+        (("nvs/388/GLASSES", "--participant", "388"), "is for submissions"),
+        (("nothing.zip",), "there is no file nothing.zip"),
         (("nvs",), "written TASK/PARTICIPANT/SEQUENCE"),
         (("nvs/388/GLASSES", "--overlay", "mesh"), "it is auto, pointcloud, flame, none"),
         (("nvs/388/GLASSES", "--serial", "1"), "unknown serial"),

@@ -20,7 +20,8 @@ def quad(width: float, height: float, z: float) -> npt.NDArray[np.float64]:
 
 
 def covered(image: RgbImage) -> npt.NDArray[np.bool_]:
-    return image.min(axis=2) < 250
+    drawn: npt.NDArray[np.bool_] = image.min(axis=2) < 250
+    return drawn
 
 
 def box_of(image: RgbImage) -> tuple[int, int]:

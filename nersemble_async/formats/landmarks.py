@@ -16,6 +16,7 @@ from nersemble_async.errors import DecodeError
 
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
+_KEYS = ("descr", "shape", "fortran_order")
 _MOST_HEADER_BYTES = 10_000
 _MOST_AXES = 32
 _ZIP = b"PK"
@@ -68,10 +69,12 @@ def _header(data: bytes) -> tuple[np.dtype[np.generic], tuple[int, ...], bool, i
     if len(data) < start or len(text) < header_bytes or header_bytes > _MOST_HEADER_BYTES:
         raise ValueError(f"its header of {header_bytes} bytes is too long or cut off")
     try:
-        header = ast.literal_eval(text.decode("utf-8" if data[6] == 3 else "latin-1").strip())  # noqa: PLR2004  # the version
-        descr, shape, is_fortran = header["descr"], header["shape"], header["fortran_order"]
-    except (SyntaxError, MemoryError, RecursionError, KeyError, TypeError, IndexError):
+        header = ast.literal_eval(text.decode("utf-8" if data[6] == 3 else "latin-1"))  # noqa: PLR2004  # the version
+        descr, shape, is_fortran = (header.pop(key) for key in _KEYS)
+    except (SyntaxError, MemoryError, RecursionError, AttributeError, KeyError, TypeError):
         raise ValueError("its header is broken") from None
+    if header:
+        raise ValueError("its header is broken")
     try:
         dtype: np.dtype[np.generic] = np.lib.format.descr_to_dtype(descr)
     except Exception:  # noqa: BLE001  # of broken descriptions NumPy raises whatever comes

@@ -57,7 +57,9 @@ async def validate_submission(
         OSError: the zip or the metadata that was given is not there, or cannot be read.
         DiskFullError: no room for one video in the folder for temporary files.
     """
-    settings = Settings.load(benchmark_folder=benchmark_folder)
+    limiter = make_limiter(1)
+    load = partial(Settings.load, benchmark_folder=benchmark_folder)
+    settings = await run_blocking(limiter, load)
     found = await obtain_metadata(task, settings, metadata)
 
     def beat(done: int, total: int) -> None:
@@ -68,7 +70,7 @@ async def validate_submission(
     work = partial(
         _validate, Path(path), task, found, settings, deep=deep, on_progress=beat, threads=threads
     )
-    return await run_blocking(make_limiter(1), work)
+    return await run_blocking(limiter, work)
 
 
 def validate_submission_blocking(
@@ -122,6 +124,6 @@ def _validate(
         on_progress=on_progress,
         threads=threads,
     )
-    if found.why_not is None or not report.not_checked:
+    if found.why_not is None or not report.n_entries:
         return report
     return replace(report, not_checked=(*report.not_checked, found.why_not))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from string import Formatter
 
-from nersemble_async.benchmark.spec import BENCHMARKS, SubmissionFile, Task
+from nersemble_async.benchmark.spec import BENCHMARKS, TASKS, SubmissionFile, Task
 from nersemble_async.submission.entries import ExpectedEntry, expected_entries
 
 _NUMBER = re.compile(r"[0-9]+")
@@ -130,6 +130,11 @@ def resembling(task: Task, name: str) -> str | None:
     paths = _index(task).by_digits.get(_numbers(name), ())
     found = difflib.get_close_matches(name, paths, n=1, cutoff=_RESEMBLANCE)
     return found[0] if found else None
+
+
+def task_of(name: str) -> Task | None:
+    """The benchmark that has an entry of this very name."""
+    return next((task for task in TASKS if name in expected_entries(task)), None)
 
 
 def what_it_names(task: Task, name: str) -> tuple[str, str] | None:

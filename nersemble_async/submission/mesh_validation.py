@@ -28,7 +28,8 @@ def look_at_meshes(run: ValidationRun) -> None:
             run.add(entry, found.issues)
             findings[entry.path] = found
         run.beat(1)
-    run.issues += check_subtasks(findings)
+    with run.going_on_without("whether posed and neutral meshes are mixed up"):
+        run.issues += check_subtasks(findings)
 
 
 def _look_at(run: ValidationRun, entry: ExpectedEntry) -> MeshFindings | None:

@@ -19,6 +19,7 @@ from nersemble_async.submission.entry_names import (
     resembling,
     same_but_for_digits,
     spelt_like,
+    task_of,
     what_it_names,
     why_unsafe,
 )
@@ -148,6 +149,11 @@ class _Judge:
         return home.path
 
     def _unexpected(self, name: str) -> SubmissionIssue:
+        other = task_of(name)
+        if other is not None:
+            fix = f"validate the zip as {other}, if that is what it is; else {_TAKE_OUT}"
+            found = f"an entry of a submission to {other}"
+            return breach("unexpected-entry", name, found, f"entries of {self._task}", fix=fix)
         meant = self._meant(name)
         if meant is not None:
             found, fix = "a name that is spelt otherwise", f"did you mean {meant}? Rename it"

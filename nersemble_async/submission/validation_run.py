@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -54,6 +55,14 @@ class ValidationRun:
         if entry.path in self.structure.elsewhere:
             issues = (replace(issue, official=None) for issue in issues)
         self.issues += issues
+
+    @contextmanager
+    def going_on_without(self, what: str) -> Iterator[None]:
+        """A check of all entries together that fails of something is told as not done."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- is told, whatever it is
+            self.not_checked.append(f"{what}: it failed ({type(error).__name__}: {error})")
 
     def beat(self, more: int = 0) -> None:
         """So many more are done; tells it, and ends all where whoever is told says so."""

@@ -91,6 +91,13 @@ def test_a_name_that_is_well_formed_says_what_does_not_exist(
     assert issue.expected.startswith(expected)
 
 
+def test_a_zip_of_another_task_is_told_whose_it_is() -> None:
+    found = issues("nvs", *POSED)
+    strays = [issue for issue in found if issue.rule == "unexpected-entry"]
+    assert {issue.found for issue in strays} == {"an entry of a submission to svfr"}
+    assert len(strays) == len(POSED)
+
+
 def test_an_image_that_is_not_of_the_benchmark() -> None:
     name = "017/EXP-1-head_999_222200045/mesh_posed.ply"
     (issue,) = issues("svfr", name, *POSED)

@@ -92,14 +92,13 @@ def test_lengths_are_compared_with_one_another_where_nobody_says_them(tmp_path: 
     (wrong,) = [issue for issue in report.issues if issue.rule == "wrong-frame-count"]
     assert (wrong.entry, wrong.found) == (MONO[0], "2 frames")
     assert wrong.expected == "3 frames, as other cameras have of this sequence"
-    (sentence,) = report.not_checked
-    assert sentence.startswith("how many frames 2 of the videos need")
+    assert report.not_checked[0].startswith("how many frames 2 of the videos need")
 
 
 def test_equal_lengths_are_no_issue_but_not_checked_either(tmp_path: Path) -> None:
     report = validate_zip(two_videos(tmp_path, 2, 2), "mono_flame_avatar", None)
     assert {issue.rule for issue in report.issues} == {"missing-entry"}
-    assert len(report.not_checked) == 1
+    assert report.not_checked[0].startswith("how many frames 2 of the videos need")
 
 
 def test_issues_stand_in_the_benchmarks_order(tmp_path: Path) -> None:
@@ -135,6 +134,15 @@ def test_a_check_of_a_mesh_that_fails_is_an_error_of_that_entry(
     path = write_zip(tmp_path / "out.zip", [(POSED[0], ply(*head()))])
     found = {issue.rule: issue for issue in validate_zip(path, "svfr", None).errors}
     assert "ZeroDivisionError" in found["unreadable-mesh"].found
+
+
+def test_a_check_of_all_together_that_fails_is_told_as_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_validation, "compare_cameras", fail)
+    report = validate_zip(two_videos(tmp_path, 3, 3), "mono_flame_avatar", MONO_METADATA)
+    (sentence,) = report.not_checked
+    assert sentence.startswith("whether cameras are mixed up: it failed (ZeroDivisionError: of a")
 
 
 def test_a_full_disk_is_no_flaw_of_the_submission(

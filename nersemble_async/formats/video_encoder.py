@@ -36,7 +36,8 @@ class VideoEncoder:
     """Writes an H.264 yuv420p mp4 frame by frame; one thread at a time may use it.
 
     Ends with `finish` or `abort`, or as a context manager: left with an exception, the
-    unfinished file is deleted. It must not cross a fork.
+    unfinished file is deleted. One that is merely forgotten may leave a file that looks whole.
+    It must not cross a fork.
 
     Quality is the official writer's or better at the same size, see `RgbToYuv420`; so are the
     colour tags: there are none.
@@ -54,9 +55,10 @@ class VideoEncoder:
             a few percent of size. Else they may differ: the SIMD code of x264's macroblock tree
             reads memory that nothing wrote (seen with x264 in PyAV 18).
         compensate_reader_bias: raise each level by one before it is encoded (255 stays), because
-            the official reader (imageio, swscale's default conversion to RGB) gives levels back
-            that are lower by about that. Its PSNR rises; it assumes that who scores the
-            video decodes it in the same way, which is not known of the benchmark's server.
+            the official reader (imageio, swscale's default conversion to RGB) gives back levels
+            that are lower by about that. Through it 0.3 dB are gained on noisy heads, 0.9 dB on
+            clean ones, at the same size. Assumes that who scores the video decodes it in the
+            same way, which is not known of the benchmark's server.
 
     Raises:
         ValueError: the size is odd.
@@ -143,7 +145,7 @@ class VideoEncoder:
             self.n_frames += 1
 
     def finish(self) -> None:
-        """Encode what x264 still holds and close the file; its memory is given back. Once.
+        """Encode what x264 still holds and close the file; its memory is free again. Once.
 
         Raises:
             ValueError: the video has ended already, or has no frames; the latter is deleted.

@@ -153,7 +153,7 @@ class _Judge:
         if other is not None:
             fix = f"validate the zip as {other}, if that is what it is; else {_TAKE_OUT}"
             found = f"an entry of a submission to {other}"
-            return breach("unexpected-entry", name, found, f"entries of {self._task}", fix=fix)
+            return breach("unexpected-entry", name, found, f"an entry of {self._task}", fix=fix)
         meant = self._meant(name)
         if meant is not None:
             found, fix = "a name that is spelt otherwise", f"did you mean {meant}? Rename it"

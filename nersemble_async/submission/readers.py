@@ -67,8 +67,8 @@ class _Reader(OfBenchmark, Generic[BlockingReader]):
         return f"{type(self).__name__}({str(self._zip_path)!r})"
 
     async def __aenter__(self) -> Self:
-        with anyio.CancelScope(shield=True):  # what is opened is closed
-            await run_blocking(self._threads, self._blocking)
+        # Cancelled here, it is closed when nothing holds it any more.
+        await run_blocking(self._threads, self._blocking)
         return self
 
     async def __aexit__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -15,13 +16,54 @@ from nersemble_async.submission.entry_video import EntryVideo, RgbImage
 from nersemble_async.workers import run_blocking, single_leaf
 
 
+class _Decoding:
+    """One video in threads: closed between two frames only, and never opened after that.
+
+    A shielded scope does not hold against asyncio's own cancellation (`asyncio.timeout`): the task
+    closes the video then while a thread is still at it.
+    """
+
+    def __init__(
+        self, open_video: Callable[[], EntryVideo], every_nth_frame: int, scale: float | None
+    ) -> None:
+        self._open_video = open_video
+        self._every_nth_frame = every_nth_frame
+        self._scale = scale
+        self._lock = threading.Lock()
+        self._opened = ExitStack()
+        self._frames: Iterator[RgbImage] = iter(())
+        self._is_closed = False
+
+    def open(self) -> VideoInfo:
+        with self._lock:
+            if self._is_closed:
+                raise ValueError("the stream was closed before it was open")
+            video = self._opened.enter_context(self._open_video())
+            frames = video.frames(self._every_nth_frame, self._scale)
+            self._frames = self._opened.enter_context(closing(frames))
+            return video.info
+
+    def next(self) -> RgbImage | Exception | None:
+        """The next frame, or what is to be raised in its turn; None at the end."""
+        with self._lock:
+            try:
+                return None if self._is_closed else next(self._frames, None)
+            except Exception as error:  # noqa: BLE001 -- raised when the frame's turn comes
+                return error
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._opened.close()
+
+
 class VideoFrames:
     """The frames of `stream_video`, in order; an async iterator."""
 
-    def __init__(self, video: EntryVideo, frames: Iterator[RgbImage], prefetch: int) -> None:
-        self.info: VideoInfo = video.info
+    def __init__(self, info: VideoInfo, decoding: _Decoding, prefetch: int) -> None:
+        self.info = info
         """Size, rate, number of frames in the video."""
-        self._frames = frames
+        self._decoding = decoding
         self._prefetch = prefetch
         self._ready: deque[RgbImage | Exception] = deque()
         self._has_ended = False
@@ -53,7 +95,7 @@ class VideoFrames:
             if len(self._ready) >= self._prefetch:
                 await self._changed.wait()
                 continue
-            outcome = await run_blocking(limiter, self._next)
+            outcome = await run_blocking(limiter, self._decoding.next)
             if outcome is not None:
                 self._ready.append(outcome)
             self._has_ended = outcome is None or isinstance(outcome, Exception)
@@ -64,12 +106,6 @@ class VideoFrames:
         self._has_ended = True
         self._ready.clear()
         self._notify()
-
-    def _next(self) -> RgbImage | Exception | None:
-        try:
-            return next(self._frames, None)
-        except Exception as error:  # noqa: BLE001 -- raised when the frame's turn comes
-            return error
 
     def _notify(self) -> None:
         self._changed.set()
@@ -102,12 +138,9 @@ async def stream_video(
     """
     if prefetch < 1:
         raise ValueError(f"prefetch is {prefetch}; it must be at least 1")
-    opened = ExitStack()
+    decoding = _Decoding(open_video, every_nth_frame, scale)
     try:
-        # A cancellation drops what a worker returns: the stack has it by then.
-        video = await run_blocking(limiter, lambda: opened.enter_context(open_video()))
-        decoded = opened.enter_context(closing(video.frames(every_nth_frame, scale)))
-        frames = VideoFrames(video, decoded, prefetch)
+        frames = VideoFrames(await run_blocking(limiter, decoding.open), decoding, prefetch)
         with single_leaf():
             async with anyio.create_task_group() as group:
                 group.start_soon(frames.decode_ahead, limiter)
@@ -118,4 +151,4 @@ async def stream_video(
                     frames.stop()
     finally:
         with anyio.CancelScope(shield=True):
-            await run_blocking(limiter, opened.close)
+            await run_blocking(limiter, decoding.close)

@@ -120,8 +120,8 @@ def _picture_fault(header: PictureHeader, size: tuple[int, int]) -> str | None:
         return f"it has an alpha channel ({header.mode}): {_ON_WHITE}"
     if header.mode != "RGB" or header.n_bits != 8:  # noqa: PLR2004 -- of a channel
         kinds = {"L": "grey", "1": "black and white", "P": "a palette picture"}
-        kind = kinds.get(header.mode, header.mode)
-        return f"it is {kind} of {header.n_bits} bits, not RGB of 8 bits a channel"
+        kind = kinds.get(header.mode, f"{header.mode} of {header.n_bits} bits")
+        return f"it is {kind}, not RGB of 8 bits a channel"
     return None
 
 

@@ -68,7 +68,7 @@ class PackPlan:
 
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
-_OTHER_PICTURES = frozenset({".bmp", ".exr", ".gif", ".npy", ".npz", ".tif", ".tiff", ".webp"})
+_OTHER_PICTURES = frozenset({".bmp", ".exr", ".npy", ".npz", ".tif", ".tiff", ".webp"})
 _SORTS: Mapping[FileKind, SourceSort] = MappingProxyType(
     {
         FileKind.MP4: SourceSort.VIDEO,
@@ -135,8 +135,8 @@ def plan_pack(task: Task, files: Iterable[str], metadata: TaskMetadata | None) -
             if source is not None:
                 sources[path] = source
         elif usable:
-            both = " and ".join(unit.place for unit in usable)
-            told = f"{both} are the same prediction, {path}: leave one of them out"
+            both = " and ".join(sorted(unit.place for unit in usable))
+            told = f"{both} are the same prediction: leave one of them out"
             problems.append(SourceProblem(usable[0].place, told))
         elif there:
             problems.append(SourceProblem(there[0].place, _convert(there[0])))
@@ -198,7 +198,7 @@ def _convert(unit: _Unit) -> str:
     if unit.sort is SourceSort.PICTURES:
         return "its pictures are neither PNG nor JPEG: write 8-bit RGB PNGs"
     kind = next(kind for kind, sort in _SORTS.items() if sort is unit.sort)
-    return f"{unit.sort} of this kind cannot be packed: write {' or '.join(_SUFFIXES[kind])}"
+    return f"a file of this kind cannot be packed: write {' or '.join(_SUFFIXES[kind])}"
 
 
 @cache

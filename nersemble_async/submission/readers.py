@@ -19,6 +19,7 @@ from nersemble_async.submission import mesh_reader, video_readers
 from nersemble_async.submission.entry_video import RgbImage
 from nersemble_async.submission.official_methods import OfBenchmark, VideoSubmissionPaths
 from nersemble_async.submission.reader_base import SubmissionDataReader
+from nersemble_async.submission.thread_lifetimes import to_the_end
 from nersemble_async.submission.video_frames import VideoFrames, stream_video
 from nersemble_async.workers import make_limiter, run_blocking
 
@@ -60,6 +61,7 @@ class _Reader(OfBenchmark, Generic[BlockingReader]):
             self._blocking_class, zip_path, benchmark_folder=benchmark_folder, metadata=metadata
         )
         self._made: BlockingReader | None = None
+        self._is_closed = False
         self._opening = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -67,8 +69,12 @@ class _Reader(OfBenchmark, Generic[BlockingReader]):
         return f"{type(self).__name__}({str(self._zip_path)!r})"
 
     async def __aenter__(self) -> Self:
-        # Cancelled here, it is closed when nothing holds it any more.
-        await run_blocking(self._threads, self._blocking)
+        try:
+            await run_blocking(self._threads, self._blocking)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -82,8 +88,7 @@ class _Reader(OfBenchmark, Generic[BlockingReader]):
 
     async def close(self) -> None:
         """Close the zip; again is no error. Videos that are open stay so."""
-        if self._made is not None:
-            await run_blocking(self._threads, self._made.close)
+        await to_the_end(self._threads, self._close, self._close)
 
     async def validate_submission(self) -> dict[str, list[Any]]:
         """What the official validator would list; see `SubmissionDataReader.validate_submission`.
@@ -101,9 +106,17 @@ class _Reader(OfBenchmark, Generic[BlockingReader]):
     def _blocking(self) -> BlockingReader:
         """The reader, opened if it is not yet; in a worker thread."""
         with self._opening:
+            if self._is_closed:
+                raise ValueError(f"the reader of {self._zip_path} was closed")
             if self._made is None:
                 self._made = self._make()
             return self._made
+
+    def _close(self) -> None:
+        with self._opening:
+            self._is_closed = True
+            if self._made is not None:
+                self._made.close()
 
     @property
     def _threads(self) -> anyio.CapacityLimiter:

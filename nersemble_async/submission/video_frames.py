@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from nersemble_async.formats.video import VideoInfo
 from nersemble_async.submission.entry_video import EntryVideo, RgbImage
+from nersemble_async.submission.thread_lifetimes import to_the_end
 from nersemble_async.workers import run_blocking, single_leaf
 
 
@@ -151,4 +152,4 @@ async def stream_video(
                     frames.stop()
     finally:
         with anyio.CancelScope(shield=True):
-            await run_blocking(limiter, decoding.close)
+            await to_the_end(limiter, decoding.close, decoding.close)

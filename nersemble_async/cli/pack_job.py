@@ -91,7 +91,7 @@ class PackJob:
             return await self._pack(session, metadata)
         except DiskFullError as error:
             raise DiskFullError(
-                f"{error}; what is packed stays: make room, or give another OUT.zip; then run the "
+                f"{error}; what is packed stays: make room, then run the "
                 "same command again with --resume"
             ) from None
 
@@ -187,15 +187,25 @@ class PackJob:
             await self._work(session, writer)
             if packing.failures:
                 return tell_end(session, packing, ExitCode.SOME_FAILED)
-            async with session.output.following(
-                Progress("Validating", Tally({}, time.monotonic, unit="entries"))
-            ):
-                await run_blocking(limiter, writer.close)
+            await self._finish(session, writer)
             packing.report = writer.report
             return tell_end(session, packing, ExitCode.OK)
         finally:
             with anyio.CancelScope(shield=True):
                 await run_blocking(limiter, writer.keep)  # nothing, where it is closed
+
+    async def _finish(self, session: Session, writer: PackWriter) -> None:
+        """The validator's look at the whole; what cancels it ends it at the next entry."""
+        tally = Tally({}, time.monotonic, unit="entries")
+
+        def count(done: int, total: int) -> None:
+            tally.complete_files, tally.files = done, total
+            anyio.from_thread.check_cancelled()
+
+        root = session.settings.root
+        close = partial(writer.close, root=root if root.is_dir() else None, on_progress=count)
+        async with session.output.following(Progress("Validating", tally)):
+            await run_blocking(make_limiter(1), close)
 
     async def _work(self, session: Session, writer: PackWriter) -> None:
         """Several predictions at once; what cancels it ends each at its frame."""

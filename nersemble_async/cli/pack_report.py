@@ -14,6 +14,7 @@ The JSON object adds to the common fields::
     ignored         [path, …]: files that are no predictions
     failures        [{path, reason}]: what turned out to be wrong while it was packed
     warnings        [{rule, entry, found, expected, fix}]: of the validator
+    not_checked     [sentence, …]: what the validator could not look at
     seconds         of packing
 """
 
@@ -194,6 +195,7 @@ def tell_end(session: Session, packing: Packing, code: ExitCode) -> ExitCode:
                 }
                 for issue in _warnings(packing)
             ],
+            "not_checked": [] if packing.report is None else list(packing.report.not_checked),
             "seconds": round(packing.seconds, 3),
         }
     )
@@ -251,6 +253,8 @@ def _written_lines(packing: Packing, report: SubmissionReport, size_bytes: int) 
         first = f"{issues[0].entry}: " if issues[0].entry else ""
         yield Line(f"warning {rule}: {RULES[rule].title}{times}: {first}{issues[0].found}", "warn")
         yield Line(f"  {issues[0].fix}")
+    for sentence in report.not_checked:
+        yield Line(f"not checked: {visible(sentence)}", "dim")
     what = f"{packing.target} ({files_in_words(report.n_entries)}, {bytes_in_words(size_bytes)})"
     took = f" in {seconds_in_words(packing.seconds)}" if packing.packed else ""
     if packing.missing:
@@ -259,7 +263,8 @@ def _written_lines(packing: Packing, report: SubmissionReport, size_bytes: int) 
         return
     verdict = ", but look at the warnings" if report.warnings else ", and valid"
     yield Line(f"Written{took}{verdict}: {what}", "warn" if report.warnings else "good")
-    yield Line(f"  next: look at it, then hand it in at {SUBMISSION_PAGE}")
+    yield Line(f"  next: look at it (nersemble-async preview {packing.target})")
+    yield Line(f"  then hand it in at {SUBMISSION_PAGE}")
     yield Line("  (10 submissions for each task, at least 2 hours apart)", "dim")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -66,8 +67,15 @@ class SubmissionDataWriter:
         """What a complete submission still lacks, in the benchmark's order."""
         return missing_entries(self._task, self._archive.entries)
 
-    def close(self) -> None:
+    def close(
+        self, *, root: Path | None = None, on_progress: Callable[[int, int], None] | None = None
+    ) -> None:
         """Finish the zip: it is looked at once more as a whole and takes its name.
+
+        Args:
+            root: of fetched data, which the validator compares the cameras with; None: it does not.
+            on_progress: called with the number of entries that the validator has looked at, and of
+                all; what it raises keeps what is there, to be gone on with.
 
         Raises:
             IncompleteSubmissionError: predictions are missing; what is there stays, to be gone on
@@ -82,7 +90,7 @@ class SubmissionDataWriter:
                 self._end()
                 lacking = tuple(entry.path for entry in self.missing())
                 if not lacking or self._allow_partial:
-                    self._archive.finish(self._validate)
+                    self._archive.finish(lambda path: self._validate(path, root, on_progress))
             finally:
                 self._archive.keep()  # no more than it is, where it was not finished
             if lacking and not self._allow_partial:
@@ -109,10 +117,14 @@ class SubmissionDataWriter:
     def _metadata(self) -> TaskMetadata | None:
         return None
 
-    def _validate(self, path: Path) -> None:
+    def _validate(
+        self, path: Path, root: Path | None, on_progress: Callable[[int, int], None] | None
+    ) -> None:
         from nersemble_async.submission.validation import validate_zip  # noqa: PLC0415 -- 0.1 s
 
-        report = validate_zip(path, self._task, self._metadata())
+        report = validate_zip(
+            path, self._task, self._metadata(), root=root, on_progress=on_progress
+        )
         self.report = replace(report, path=self._archive.target)
         allowed = _INCOMPLETE_RULES if self._allow_partial else ()
         errors = [issue for issue in report.errors if issue.rule not in allowed]

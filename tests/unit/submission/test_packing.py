@@ -155,6 +155,25 @@ def test_as_many_videos_at_once_as_memory_allows() -> None:
     assert most_at_once("svfr", 64) == 1
 
 
+def test_what_is_raised_while_it_is_validated_keeps_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "source.mp4"
+    path.write_bytes(good_video(MONO, 0, N_FRAMES))
+    writer = begin(tmp_path)
+    writer.add_file(*WHERE, path)
+
+    def stop(done: int, total: int) -> None:
+        assert 0 <= done <= total
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        writer.close(on_progress=stop)
+    assert not (tmp_path / "a.zip").exists()
+    with begin(tmp_path, resume=True) as again:
+        assert again.resumed == {ENTRY.path}
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        assert packed.read(ENTRY.path) == path.read_bytes()
+
+
 # ---- meshes -------------------------------------------------------------------------------------
 
 

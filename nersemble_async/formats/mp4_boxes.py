@@ -7,7 +7,7 @@ asks for: this looks before it does. Source of the format: ISO/IEC 14496-12 §4.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,11 @@ _SAMPLE_SIZES = struct.Struct(">III")
 _MAX_MOOV_BYTES = 1 << 26
 _MAX_BOXES = 10_000
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_FRAGMENTS = (b"moof", b"traf")
+_MOST_SAMPLES = 1 << 20
+"""Frames, hours of them. FFmpeg makes room for as many as a few bytes promise."""
+_SAMPLE_COUNTS = {b"stsz": 8, b"stz2": 8, b"trun": 4}
+"""Boxes that say how many samples there are, and after how many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ def check_boxes(path: Path) -> None:
         file_bytes = file.seek(0, 2)
         try:
             _walk(file, 0, file_bytes, file_bytes)
+            check_promised_samples(file, iterate_boxes(file, 0, file_bytes))
         except ValueError as error:
             raise DecodeError(str(path), f"mp4: {error}") from None
 
@@ -58,6 +64,37 @@ def iterate_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
         box = _read_box_head(file, start, end)
         yield box
         start = box.end
+
+
+def boxes_within(file: BinaryIO, boxes: Iterable[Box]) -> Iterator[Box]:
+    """The boxes in containers among these, and in those, without recursion.
+
+    Raises:
+        ValueError: while iterating, as `iterate_boxes`.
+    """
+    known = (*_CONTAINERS, *_FRAGMENTS)
+    waiting = [box for box in boxes if box.kind in known]
+    while waiting:
+        parent = waiting.pop()
+        for box in iterate_boxes(file, parent.start, parent.end):
+            yield box
+            if box.kind in known:
+                waiting.append(box)
+
+
+def check_promised_samples(file: BinaryIO, boxes: Iterable[Box]) -> None:
+    """Refuse an index, or fragments, that promise more frames than any video has.
+
+    Raises:
+        ValueError: they do, or a box within these is broken.
+    """
+    n_samples = 0
+    for box in boxes_within(file, boxes):
+        if box.kind in _SAMPLE_COUNTS:
+            file.seek(box.start + _SAMPLE_COUNTS[box.kind])
+            n_samples += int.from_bytes(file.read(4), "big")
+    if n_samples > _MOST_SAMPLES:
+        raise ValueError(f"the index promises {n_samples:,} frames")
 
 
 def _walk(file: BinaryIO, start: int, end: int, file_bytes: int) -> None:

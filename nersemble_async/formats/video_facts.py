@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,18 +18,19 @@ import av
 import av.error
 
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.mp4_boxes import Box, check_boxes, iterate_boxes
+from nersemble_async.formats.mp4_boxes import (
+    Box,
+    boxes_within,
+    check_boxes,
+    check_promised_samples,
+    iterate_boxes,
+)
 from nersemble_async.formats.video import VideoInfo, open_video, video_info, video_packets
 
 _FULL_RANGE = 2
 """FFmpeg's AVCOL_RANGE_JPEG."""
 _PLAIN_MATRIX = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 """Of a track that is shown as it is: 16.16 fixed point, the last column 2.30."""
-_MOST_SAMPLES = 1 << 20
-"""Frames, hours of them. FFmpeg makes room for as many as a few bytes promise."""
-_SAMPLE_COUNTS = {b"stsz": 8, b"stz2": 8, b"trun": 4}
-"""Boxes that say how many samples there are, and after how many bytes."""
-_CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 _MATRIX = struct.Struct(">9i")
 _MATRIX_OFFSETS = {0: 40, 1: 52}
 """By version of the track header: where its matrix begins."""
@@ -112,7 +112,7 @@ def read_damaged_header(path: Path) -> VideoInfo | None:
         try:
             if all(box.kind != b"moov" for box in top):
                 return None
-            _check_promises(file, top)
+            check_promised_samples(file, top)
         except ValueError:
             return None
     try:
@@ -139,34 +139,12 @@ def _look_at_boxes(path: Path) -> tuple[bool, bool]:
     with path.open("rb") as file:
         try:
             top = list(iterate_boxes(file, 0, file.seek(0, 2)))
-            _check_promises(file, top)
-            inner = list(_within(file, [box for box in top if box.kind == b"moov"]))
+            inner = list(boxes_within(file, [box for box in top if box.kind == b"moov"]))
             is_turned = any(_is_turned(file, box) for box in inner if box.kind == b"tkhd")
         except ValueError as error:
             raise DecodeError(str(path), f"mp4: {error}") from None
     kinds = {box.kind for box in (*top, *inner)}
     return not kinds.isdisjoint((b"moof", b"mvex")), is_turned
-
-
-def _check_promises(file: BinaryIO, top: list[Box]) -> None:
-    n_samples = 0
-    for box in _within(file, top):
-        if box.kind in _SAMPLE_COUNTS:
-            file.seek(box.start + _SAMPLE_COUNTS[box.kind])
-            n_samples += int.from_bytes(file.read(4), "big")
-    if n_samples > _MOST_SAMPLES:
-        raise ValueError(f"the index promises {n_samples:,} frames")
-
-
-def _within(file: BinaryIO, boxes: list[Box]) -> Iterator[Box]:
-    """The boxes in containers among these, and in those, without recursion."""
-    waiting = [box for box in boxes if box.kind in _CONTAINERS]
-    while waiting:
-        parent = waiting.pop()
-        for box in iterate_boxes(file, parent.start, parent.end):
-            yield box
-            if box.kind in _CONTAINERS:
-                waiting.append(box)
 
 
 def _is_turned(file: BinaryIO, header: Box) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.spec import FileKind, Subtask
 from nersemble_async.errors import DecodeError, SelectionError
+from nersemble_async.formats.landmarks import parse_landmarks
 from nersemble_async.formats.mesh import read_mesh
 from nersemble_async.submission.entries import submitted_subtasks
 from nersemble_async.submission.reader_base import SubmissionDataReader
@@ -102,9 +101,7 @@ class SVFRSubmissionDataReader(SubmissionDataReader):
         self, subtask: Subtask, participant_id: int, key: ImageKey
     ) -> npt.NDArray[Any]:
         entry = self._find(FileKind.NPY, subtask, participant_id, key)
-        data = self._archive.read(entry)
         try:
-            array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-        except Exception as error:  # noqa: BLE001  # of broken headers whatever comes
-            raise self._error(entry, error, "the landmarks do not parse: ") from None
-        return array
+            return parse_landmarks(self._archive.read(entry), entry.name)
+        except DecodeError as error:
+            raise self._error(entry, error, "") from None

@@ -65,3 +65,13 @@ def test_a_complete_zip_is_valid(task: Task, tmp_path: Path) -> None:
     assert report.valid
     assert report.n_entries == len(expected_entries(task))
     assert not any("metadata.json" in sentence for sentence in report.not_checked)
+
+
+def test_damaged_landmarks_are_not_called_missing_too(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "out.zip", complete("svfr"))
+    name = next(path for path in expected_entries("svfr") if path.endswith("landmarks_posed.npy"))
+    data = bytearray(path.read_bytes())
+    data[data.index(name.encode()) + len(name) + 100] ^= 1
+    path.write_bytes(data)
+    (issue,) = validated(path, "svfr").issues
+    assert (issue.rule, issue.entry) == ("crc-error", name)

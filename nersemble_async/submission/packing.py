@@ -26,6 +26,8 @@ from nersemble_async.submission.video_writers import (
     VideoSubmissionDataWriter,
 )
 
+_THREADS_OF_MANY = 2
+"""Of an encoder, where there are more threads than videos at once."""
 PackWriter = VideoSubmissionDataWriter | SVFRSubmissionDataWriter
 OnFrame = Callable[[], None]
 """Called after each frame or mesh, in the thread that does the work; what it raises ends it."""
@@ -88,16 +90,27 @@ def open_pack_writer(
         allow_partial=allow_partial,
         compensate_reader_bias=compensate_reader_bias,
         threads=threads,
+        memory_limit_bytes=most_memory_bytes(task, threads),
     )
 
 
 def most_at_once(task: Task, threads: int) -> int:
-    """Predictions that are worked on at the same time, within the writers' memory."""
+    """Predictions that are worked on at the same time: a thread each, within about 4 GiB."""
     spec = BENCHMARKS[task]
     if spec.submission_rate is None:
-        return 1  # meshes take a millisecond each
-    fitting = DEFAULT_MEMORY_BYTES // encoder_memory_bytes(spec.frame_size, 1)
+        return 1  # meshes take two milliseconds each
+    threads_each = min(threads, _THREADS_OF_MANY)
+    fitting = DEFAULT_MEMORY_BYTES // encoder_memory_bytes(spec.frame_size, threads_each)
     return max(1, min(threads, fitting))
+
+
+def most_memory_bytes(task: Task, threads: int) -> int:
+    """So much that none of `most_at_once` videos is ever refused, whoever began first.
+
+    A video that begins while no other is open gets all threads for its encoder, and keeps them.
+    """
+    size = BENCHMARKS[task].frame_size
+    return most_at_once(task, threads) * encoder_memory_bytes(size, threads)
 
 
 def pack_video(

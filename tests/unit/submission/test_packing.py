@@ -12,6 +12,7 @@ import trimesh
 from nersemble_async.benchmark.spec import Task
 from nersemble_async.errors import DecodeError, InvalidPredictionError
 from nersemble_async.formats.landmarks import landmarks_bytes
+from nersemble_async.submission.entries import ExpectedEntry
 from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
 from nersemble_async.submission.pack_checks import CheckedSource, PackWay
 from nersemble_async.submission.pack_sources import PackSource, SourceSort, plan_pack
@@ -37,7 +38,7 @@ from tests.support.submission_files import good_video, landmarks, npy, small_hea
 from tests.support.submissions import Lengths, mesh_entries
 
 ENTRY = MONO_ENTRIES[0]
-WHERE = (ENTRY.participant_id, ENTRY.sequence_name, ENTRY.serial)
+WHERE = (393, "FREE", "222200037")
 POSED = mesh_entries("posed")[0]
 
 
@@ -49,6 +50,10 @@ def begin(folder: Path, *, resume: bool | None = None) -> MonoFlameAvatarSubmiss
     return MonoFlameAvatarSubmissionDataWriter(
         folder / "a.zip", metadata=Lengths(N_FRAMES), allow_partial=True, resume=resume
     )
+
+
+def where_of(entry: ExpectedEntry) -> tuple[int, str, str]:
+    return entry.participant_id, entry.sequence_name, entry.serial
 
 
 def source_in(folder: Path) -> PackSource:
@@ -153,6 +158,28 @@ def test_as_many_videos_at_once_as_memory_allows() -> None:
     assert most_at_once("nvs", 2) == 2
     assert most_at_once("nvs", 64) == 10
     assert most_at_once("svfr", 64) == 1
+
+
+def test_none_of_the_videos_at_once_is_refused_for_the_memory_of_the_first(tmp_path: Path) -> None:
+    threads = 100
+    writer = open_pack_writer(
+        MONO,
+        tmp_path / "a.zip",
+        Lengths(N_FRAMES),
+        resume=None,
+        allow_partial=True,
+        compensate_reader_bias=False,
+        threads=threads,
+    )
+    assert isinstance(writer, MonoFlameAvatarSubmissionDataWriter)
+    n_at_once = most_at_once(MONO, threads)
+    assert 40 < n_at_once < threads
+    first, *others = MONO_ENTRIES[:n_at_once]
+    sink = writer.open_video(*where_of(first))
+    sink.write(frames_of(first)[0])  # its encoder is made, and has all threads
+    for entry in others:
+        writer.open_video(*where_of(entry))
+    writer.keep()
 
 
 def test_what_is_raised_while_it_is_validated_keeps_what_is_there(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def demo(out: Out = None, log_format: options.LogFormatOption = None) -> None:
     A small stand-in of the benchmark is made and served on this machine. The real `fetch`
     command brings it, is killed midway with SIGKILL, goes on where it stopped; `verify` hashes
     everything. Then cameras are streamed, random and shuffled images loaded, pointclouds and FLAME
-    heads read, and pictures drawn of it all. Your own URL and data are not touched.
+    heads read, and pictures drawn of it all. At last an NVS submission of it is written, killed
+    midway too, gone on with, validated and drawn. It is no real data and no real method, and
+    nothing is sent anywhere. Your own URL and data are not touched.
     """
     from nersemble_async.cli.session import run_command  # noqa: PLC0415 -- not for --help
 

@@ -78,6 +78,11 @@ class Demo:
         """Where a made-up FLAME model is put."""
         return self.out / "FLAME"
 
+    @property
+    def submission(self) -> Path:
+        """The zip that is written of it."""
+        return self.out / "submission.zip"
+
     def say(self, *texts: str) -> None:
         """Tell something in passing."""
         self.output.lines([Line(f"   {text}", "dim") for text in texts])

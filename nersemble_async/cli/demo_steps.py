@@ -17,6 +17,13 @@ from nersemble_async.cli.demo_load_steps import (
     stream_cameras,
 )
 from nersemble_async.cli.demo_stage import Step
+from nersemble_async.cli.demo_submit_steps import (
+    preview,
+    submit_and_kill,
+    submit_the_rest,
+    validate,
+    validate_broken,
+)
 
 STEPS = (
     Step("Make a small stand-in of the benchmark and serve it", make_stand_in),
@@ -29,4 +36,9 @@ STEPS = (
     Step("Shuffle all images of a sequence", shuffle),
     Step("Load pointclouds and FLAME heads", load_geometry),
     Step("Look at what was fetched", draw_sheets),
+    Step("Write an NVS submission, and pull the plug midway", submit_and_kill),
+    Step("Write it again: it goes on where it stopped", submit_the_rest),
+    Step("Validate it", validate),
+    Step("Break it, and see whether that is found", validate_broken),
+    Step("Look at what is submitted", preview),
 )

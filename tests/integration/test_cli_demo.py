@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from nersemble_async.cli import demo_load_steps
+from nersemble_async.cli import demo_load_steps, demo_submit_steps
 from nersemble_async.cli.demo_load_steps import mean_jump
+from nersemble_async.cli.demo_method import enlarged
 from nersemble_async.cli.demo_stage import Demo, DemoError, Step, run_steps
 from nersemble_async.cli.demo_steps import STEPS
 from nersemble_async.cli.output import PlainOutput
 from nersemble_async.cli.synthesize import render
 from nersemble_async.fetch.progress import ExitCode
-from nersemble_async.sync import NVSDataManager
+from nersemble_async.sync import NVSDataManager, NVSSubmissionDataReader
 from nersemble_async.synthetic import dataset
 from nersemble_async.synthetic.scale import SCALES, SyntheticScale
 from tests.support.corpora import visible_files
@@ -60,6 +62,15 @@ async def test_every_step_of_the_demo(
     assert "39 images of 44 × 64, each once" in told
     assert "FLAME heads of 22 sequences" in told
 
+    assert "388/GLASSES: 3 timesteps × 3 cameras" in told
+    assert "killed with SIGKILL at 443/FREE 2/3 timesteps" in told
+    assert "there is no submission.zip, but submission.zip.partial (" in told
+    assert "6 of 15 videos were there and are not written again" in told
+    assert "Valid: no problem in" in told
+    for rule in ("unreadable-video", "missing-entry"):
+        assert f"error {rule}: " in told
+    assert "Not valid: 2 errors, " in told
+
     (demo,) = seen
     summary = dict(demo.summary)
     assert {
@@ -68,8 +79,13 @@ async def test_every_step_of_the_demo(
         "shuffled",
         "pointclouds",
     } <= summary.keys()
-    for name in ("nvs_388_GLASSES.png", "mono_flame_avatar_393_EXP-5-mouth.png"):
+    for name in (
+        "nvs_388_GLASSES.png",
+        "mono_flame_avatar_393_EXP-5-mouth.png",
+        "submission.png",
+    ):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
+    await anyio.to_thread.run_sync(assert_shows_the_nearest_cameras, demo)
     assert (out / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
     fetched = visible_files(demo.root)
     served = visible_files(demo.served)
@@ -79,6 +95,33 @@ async def test_every_step_of_the_demo(
     assert all("flame2023_tracking.npz" in path for path in served.keys() - fetched.keys())
     assert demo.sent.total < 1.2 * demo.total_bytes
     assert not (tmp_path / "mine").exists()
+
+
+def assert_shows_the_nearest_cameras(demo: Demo) -> None:
+    manager = NVSDataManager(demo.root, 388)
+    with NVSSubmissionDataReader(demo.submission, benchmark_folder=demo.root) as reader:
+        assert reader.validate_submission() == {}
+        for serial, nearest in {"222200046": "222200042", "222200039": "222200043"}.items():
+            (frame,) = reader.load_video(388, "GLASSES", serial, timestep=2)
+            seen = manager.load_image("GLASSES", nearest, 2, as_uint8=True)
+            assert np.abs(frame.astype(int) - enlarged(seen).astype(int)).mean() < 3
+
+
+@pytest.mark.asyncio
+async def test_a_method_that_fails_ends_the_demo(tmp_path: Path) -> None:
+    steps = [Step("Submit", demo_submit_steps.submit_the_rest)]
+    with pytest.raises(DemoError, match="the method ended with exit code 1"):
+        await run_steps(steps, tmp_path, PlainOutput())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("step", [demo_submit_steps.validate, demo_submit_steps.preview])
+async def test_a_submission_that_is_none_ends_the_demo(
+    tmp_path: Path, step: Callable[[Demo], Awaitable[None]]
+) -> None:
+    (tmp_path / "submission.zip").write_bytes(b"no zip")
+    with pytest.raises(DemoError, match="ended with exit code"):
+        await run_steps([Step("Look", step)], tmp_path, PlainOutput())
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,8 @@ from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.benchmark.spec import FileKind, Subtask
 from nersemble_async.errors import DecodeError, SelectionError
 from nersemble_async.formats.landmarks import parse_landmarks
-from nersemble_async.formats.mesh import read_mesh
+from nersemble_async.formats.mesh import check_mesh
+from nersemble_async.formats.ply import parse_ply
 from nersemble_async.submission.entries import submitted_subtasks
 from nersemble_async.submission.reader_base import SubmissionDataReader
 from nersemble_async.submission.zip_entries import ZipEntry
@@ -90,18 +91,20 @@ class SVFRSubmissionDataReader(SubmissionDataReader):
         return self._entry(path)
 
     def _load_mesh(self, subtask: Subtask, participant_id: int, key: ImageKey) -> trimesh.Trimesh:
+        import trimesh  # noqa: PLC0415 -- 0.2 s
+
         entry = self._find(FileKind.PLY, subtask, participant_id, key)
-        with self._archive.extracted(entry) as path:
-            try:
-                return read_mesh(path)
-            except DecodeError as error:
-                raise self._error(entry, error, "") from None
+        name = f"{self._archive.path}/{entry.name}"
+        mesh = parse_ply(self._archive.read(entry), name)
+        try:
+            check_mesh(mesh.vertices, mesh.faces)
+        except ValueError as error:
+            raise DecodeError(name, f"the mesh cannot be: {error}") from None
+        return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
 
     def _load_landmarks(
         self, subtask: Subtask, participant_id: int, key: ImageKey
     ) -> npt.NDArray[Any]:
         entry = self._find(FileKind.NPY, subtask, participant_id, key)
-        try:
-            return parse_landmarks(self._archive.read(entry), entry.name)
-        except DecodeError as error:
-            raise self._error(entry, error, "") from None
+        data = self._archive.read(entry)
+        return parse_landmarks(data, f"{self._archive.path}/{entry.name}")

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nersemble_async.benchmark.metadata import TaskMetadata
-from nersemble_async.errors import DecodeError, SelectionError
+from nersemble_async.errors import SelectionError
 from nersemble_async.submission.metadata_source import require_metadata
 from nersemble_async.submission.official_methods import OfBenchmark
 from nersemble_async.submission.zip_entries import SubmissionZip, ZipEntry
@@ -93,8 +93,3 @@ class SubmissionDataReader(OfBenchmark):
                 f"in the folders {', '.join(map(repr, folders)) or '(none)'}"
             )
         return entry
-
-    def _error(self, entry: ZipEntry, error: Exception, what: str) -> DecodeError:
-        reason = getattr(error, "reason", None) or " ".join(str(error).split())
-        name = f"{self._archive.path}/{entry.name}"
-        return DecodeError(name, f"{what}{reason or type(error).__name__}")

@@ -84,7 +84,8 @@ class PackJob:
         await self._check(session, packing.plan, metadata)
         packing.missing = missing_entries(asked.task, packing.plan.claimed)
         may_lack = asked.allow_partial or asked.resume is True
-        if packing.problems or not packing.checked or (packing.missing and not may_lack):
+        is_empty = not packing.checked and asked.resume is not True
+        if packing.problems or is_empty or (packing.missing and not may_lack):
             session.output.lines(begin_lines(packing))
             return tell_end(session, packing, ExitCode.SOME_FAILED)
         try:
@@ -176,13 +177,15 @@ class PackJob:
             compensate_reader_bias=asked.compensate_reader_bias,
             threads=self._threads,
         )
-        writer = await run_blocking(limiter, opening)
+        with anyio.CancelScope(shield=True):  # what is opened is closed
+            writer = await run_blocking(limiter, opening)
         try:
             packing.resumed = writer.resumed
             there = packing.plan.claimed | writer.resumed
             packing.missing = missing_entries(asked.task, there)
             session.output.lines(begin_lines(packing))
-            if packing.missing and not asked.allow_partial:
+            is_empty = not packing.checked and not packing.resumed
+            if is_empty or (packing.missing and not asked.allow_partial):
                 return tell_end(session, packing, ExitCode.SOME_FAILED)
             await self._work(session, writer)
             if packing.failures:

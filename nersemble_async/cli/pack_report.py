@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cli.report import document_head
 from nersemble_async.cli.wording import (
     LISTED_FAILURES,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from nersemble_async.benchmark.spec import Task
     from nersemble_async.cli.session import Session
     from nersemble_async.submission.entries import ExpectedEntry
     from nersemble_async.submission.issues import SubmissionIssue, SubmissionReport
@@ -116,9 +116,7 @@ class Packing:
 def begin_lines(packing: Packing) -> Iterator[Line]:
     """What was found in the source, and everything that is wrong with it."""
     yield from _found_lines(packing)
-    for one in packing.checked:
-        if one.warning is not None:
-            yield Line(f"  {visible(one.source.place)}: {one.warning}", "warn")
+    yield from _loss_lines(packing)
     if packing.plan.ignored:
         told = ", ".join(map(visible, packing.plan.ignored[:_LISTED_IGNORED]))
         more = len(packing.plan.ignored) > _LISTED_IGNORED
@@ -135,6 +133,16 @@ def begin_lines(packing: Packing) -> Iterator[Line]:
         yield from _missing_lines(packing)
 
 
+def _loss_lines(packing: Packing) -> Iterator[Line]:
+    places: dict[str, list[str]] = {}
+    for one in packing.checked:
+        if one.warning is not None:
+            places.setdefault(one.warning, []).append(visible(one.source.place))
+    for warning, those in places.items():
+        first = those[0] if len(those) == 1 else f"{len(those):,} videos, such as {those[0]}"
+        yield Line(f"  {first}: {warning}", "warn")
+
+
 def _found_lines(packing: Packing) -> Iterator[Line]:
     predictions = packing.predictions
     ways: dict[str, int] = {}
@@ -142,7 +150,7 @@ def _found_lines(packing: Packing) -> Iterator[Line]:
         way = _WAYS.get((one.source.sort, one.way))
         if way is not None:
             ways[way] = ways.get(way, 0) + 1
-    if predictions and not ways:
+    if BENCHMARKS[packing.task].submission_rate is None:
         n_marks = len(packing.checked) - len(predictions)
         marks = f", {n_marks:,} with landmarks" if n_marks else ""
         yield Line(f"{_count(len(predictions), 'mesh')} in {packing.source}{marks}")

@@ -19,6 +19,8 @@ from nersemble_async.submission.video_checks import check_video
 _MOST_NAMED = 3
 """Pictures of a folder that are named for the same fault."""
 _MP4 = ".mp4"
+_LOSSY_PICTURES = (".jpg", ".jpeg")
+_JPEG_LOSES = "JPEG is lossy: render to PNG to lose nothing"
 _ON_WHITE = "composite them on white and write 8-bit RGB"
 
 
@@ -72,7 +74,9 @@ def check_source(
         match source.sort:
             case SourceSort.PICTURES:
                 problems = _check_pictures(folder, source, spec, on_file)
-                return problems or CheckedSource(source, PackWay.ENCODE, len(source.paths))
+                is_lossy = source.paths[0].lower().endswith(_LOSSY_PICTURES)
+                warning = _JPEG_LOSES if is_lossy else None
+                return problems or CheckedSource(source, PackWay.ENCODE, len(source.paths), warning)
             case SourceSort.VIDEO:
                 return _check_video(
                     folder, source, spec, n_frames, may_copy=not compensate_reader_bias

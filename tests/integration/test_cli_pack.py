@@ -208,6 +208,24 @@ def test_a_damaged_picture_costs_its_video_and_no_other(
     assert [one["resumed"] for one in again.json["predictions"]] == [True, False, True]
 
 
+def test_what_an_earlier_run_wrote_needs_no_source_any_more(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    source = write_meshes(tmp_path / "meshes", 2)
+    first, second = sorted(source.rglob("mesh_posed.ply"))
+    whole = second.read_bytes()
+    second.write_bytes(b"ply")
+    how = ("--allow-partial", "--format", "json")
+    assert pack(environment, source, *how, task="svfr").code == 1
+    first.unlink()
+    second.write_bytes(whole)
+    done = pack(environment, source, *how, "--resume", task="svfr")
+    assert done.code == 0
+    assert len(done.json["predictions"]) == 1
+    with zipfile.ZipFile(tmp_path / "a.zip") as written:
+        assert len(written.namelist()) == 2
+
+
 def test_restart_throws_away_what_an_earlier_run_left(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

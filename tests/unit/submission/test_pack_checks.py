@@ -51,6 +51,15 @@ def test_pictures_are_encoded(tmp_path: Path) -> None:
     assert (found.way, found.n_frames, found.warning) == (PackWay.ENCODE, N_FRAMES, None)
 
 
+def test_jpegs_are_encoded_with_a_warning(tmp_path: Path) -> None:
+    place = write_pictures(tmp_path, ENTRY, [])
+    for index, image in enumerate(frames_of(ENTRY)):
+        Image.fromarray(image).save(place / f"frame_{index:05d}.JPG", format="JPEG")
+    found = checked(tmp_path)
+    assert (found.way, found.n_frames) == (PackWay.ENCODE, N_FRAMES)
+    assert found.warning == "JPEG is lossy: render to PNG to lose nothing"
+
+
 @pytest.mark.parametrize(
     ("picture", "told"),
     [

@@ -1,15 +1,20 @@
 """``nersemble-async preview``: a picture of a sequence, or of a submission. No network."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import anyio
+import anyio.from_thread
 import typer
 
 from nersemble_async.cli import options
 from nersemble_async.cli.output import OutputFormat
 from nersemble_async.cli.report import document_head
 from nersemble_async.cli.sequence_target import parse_target
+from nersemble_async.cli.tally import Progress, Tally
 from nersemble_async.cli.wording import Line
 from nersemble_async.errors import ConfigurationError
 from nersemble_async.fetch.progress import ExitCode
@@ -143,8 +148,21 @@ def preview(  # noqa: PLR0917 -- an option each; typer passes them by keyword
             tile_height=tile_height,
         )
         root = session.settings.root
-        draw = _draw_submission if target.lower().endswith(".zip") else _draw_sequence
-        out_png, notes = await run_blocking(make_limiter(), draw, root, target, out, asked)
+        if target.lower().endswith(".zip"):
+            tally = Tally({}, time.monotonic, unit="tiles")
+
+            def count(done: int, total: int) -> None:
+                anyio.from_thread.check_cancelled()
+                tally.complete_files, tally.files = done, total
+
+            async with session.output.following(Progress("Drawing", tally)):
+                out_png, notes = await run_blocking(
+                    make_limiter(), _draw_submission, root, Path(target), out, asked, count
+                )
+        else:
+            out_png, notes = await run_blocking(
+                make_limiter(), _draw_sequence, root, target, out, asked
+            )
         session.output.lines([*(Line(note, "dim") for note in notes), Line(str(out_png), "good")])
         head = document_head("preview", root, ExitCode.OK)
         session.output.document({**head, "path": str(out_png), "notes": notes})
@@ -160,14 +178,17 @@ def preview(  # noqa: PLR0917 -- an option each; typer passes them by keyword
 
 
 def _draw_submission(
-    root: Path, target: str, out: Path | None, asked: _Asked
+    root: Path,
+    path: Path,
+    out: Path | None,
+    asked: _Asked,
+    on_progress: Callable[[int, int], None],
 ) -> tuple[Path, list[str]]:
     from nersemble_async.preview.submission_sheet import (  # noqa: PLC0415 -- numpy, av, Pillow
         SubmissionSheetOptions,
         write_submission_sheet,
     )
 
-    path = Path(target)
     out_png = out or Path(path.name).with_suffix(".png")
     chosen = SubmissionSheetOptions(
         participants=asked.participants,
@@ -178,7 +199,7 @@ def _draw_submission(
         tile_height=asked.tile_height,
     )
     try:
-        return out_png, write_submission_sheet(path, root, out_png, chosen)
+        return out_png, write_submission_sheet(path, root, out_png, chosen, on_progress)
     except FileNotFoundError as error:
         if error.filename == str(path):
             raise ConfigurationError(f"there is no file {path}") from None

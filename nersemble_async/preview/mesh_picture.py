@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ _CLAY = np.array([196.0, 186.0, 176.0])
 _DOT = np.array([214.0, 40.0, 40.0])
 _LIGHT = np.array([-0.35, 0.45, 0.82])
 _DARKEST = 0.25
+_SAMPLES_AT_ONCE = 500_000
 _SAMPLES_PER_PIXEL = 1.42
 """Along a line: so every pixel has a sample, however the lines lie."""
 _DOT_RADIUS = 0.012
@@ -71,15 +73,15 @@ def draw_shaded_mesh(
     view = _view(vertices, (width, height), landmarks)
     placed = _place(vertices, view, (width, height))
     shades = _vertex_shades(vertices @ view.axes.T, faces)
-    points, of_points = _surface(placed, faces, shades)
     canvas = np.broadcast_to(_PAPER, (height, width, 3)).copy()
-    x, y = np.rint(points[:, 0]).astype(np.int64), np.rint(points[:, 1]).astype(np.int64)
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    pixels, near = (y * width + x)[inside], points[inside, 2]
     nearest = np.full(height * width, -np.inf, np.float32)
-    np.maximum.at(nearest, pixels, near)
-    seen = near == nearest[pixels]
-    canvas.reshape(-1, 3)[pixels[seen]] = of_points[inside][seen, None] * _CLAY
+    for points in _surface(placed, faces, shades):
+        x, y = np.rint(points[:, 0]).astype(np.int64), np.rint(points[:, 1]).astype(np.int64)
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        pixels, near = (y * width + x)[inside], points[inside, 2]
+        np.maximum.at(nearest, pixels, near)
+        seen = near == nearest[pixels]
+        canvas.reshape(-1, 3)[pixels[seen]] = points[inside, 3][seen, None] * _CLAY
     if landmarks is not None:
         _draw_dots(canvas, _place(landmarks, view, (width, height)))
     drawn = Image.fromarray(np.rint(canvas).astype(np.uint8))
@@ -141,19 +143,22 @@ def _surface(
     placed: npt.NDArray[np.float64],
     faces: npt.NDArray[np.integer],
     shades: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Points on the faces, so close that no pixel stays free: (N, 3) and their shades (N,)."""
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Points on the faces, so close that no pixel stays free, in pieces.
+
+    Each (N, 4): pixels right and down, how near, and the shade.
+    """
     with_shades = np.column_stack((placed, shades)).astype(np.float32)
     if not len(faces):
-        return with_shades[:, :3], with_shades[:, 3]
+        yield with_shades
+        return
     faces, along, across = _steps(placed[:, :2], faces)
-    points = [
-        _sampled(with_shades[faces[(along == n) & (across == m)]], int(n), int(m))
-        for n in np.unique(along)
-        for m in np.unique(across[along == n])
-    ]
-    sampled = np.concatenate(points)
-    return sampled[:, :3], sampled[:, 3]
+    for n in np.unique(along):
+        for m in np.unique(across[along == n]):
+            alike = faces[(along == n) & (across == m)]
+            at_once = max(1, int(_SAMPLES_AT_ONCE // ((n + 1) * (m + 1))))
+            for first in range(0, len(alike), at_once):
+                yield _sampled(with_shades[alike[first : first + at_once]], int(n), int(m))
 
 
 def _steps(

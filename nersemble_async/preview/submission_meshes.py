@@ -39,6 +39,8 @@ class MeshSheet:
     """By path inside the zip."""
     images: tuple[Where, ...]
     tile_height: int
+    on_drawn: Callable[[], None]
+    """Called after each mesh; what it raises ends all."""
 
     def rows(self) -> Iterator[Row]:
         """Image, posed and neutral mesh, some images in a row; meshes load as they are drawn."""
@@ -64,6 +66,12 @@ class MeshSheet:
             yield Tile(f"mesh_{subtask}.ply", load)
 
     def _draw(self, reader: SVFRSubmissionDataReader, subtask: Subtask, where: Where) -> RgbImage:
+        try:
+            return self._drawn(reader, subtask, where)
+        finally:
+            self.on_drawn()
+
+    def _drawn(self, reader: SVFRSubmissionDataReader, subtask: Subtask, where: Where) -> RgbImage:
         load_mesh, load_landmarks = _loaders(reader, subtask)
         try:
             mesh = load_mesh(*where)

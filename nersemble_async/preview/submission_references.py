@@ -195,7 +195,7 @@ class _Pointclouds(_Projected):
     """The timestep's pointcloud."""
 
     def reference(self) -> Reference:
-        title = "the pointcloud over it, faded"
+        title = "faded under the pointcloud"
         return Reference(title, lambda _: "pointcloud", self._draw)
 
     def _draw_on(

@@ -20,8 +20,15 @@ from nersemble_async.preview.sheet import Row, write_sheet
 from nersemble_async.preview.submission_meshes import MeshSheet, mesh_images
 from nersemble_async.preview.submission_references import Reference, reference_of
 from nersemble_async.preview.submission_videos import MOST_BESIDE, VideoSheet
-from nersemble_async.submission.entries import ExpectedEntry, expected_entries, missing_entries
+from nersemble_async.submission.entries import (
+    ExpectedEntry,
+    expected_entries,
+    missing_entries,
+    submitted_subtasks,
+)
 from nersemble_async.submission.zip_entries import SubmissionZip, ZipEntry
+
+OnProgress = Callable[[int, int], None]
 
 _TILE_HEIGHT, _SMALL_TILE_HEIGHT = 240, 128
 _MOST_MESHES = 24
@@ -45,7 +52,11 @@ class SubmissionSheetOptions:
 
 
 def write_submission_sheet(
-    path: Path, root: Path, out_png: Path, options: SubmissionSheetOptions
+    path: Path,
+    root: Path,
+    out_png: Path,
+    options: SubmissionSheetOptions,
+    on_progress: OnProgress | None = None,
 ) -> list[str]:
     """Draw a sheet; an entry that is missing or broken leaves a tile that says so. Blocking.
 
@@ -54,6 +65,7 @@ def write_submission_sheet(
         root: of fetched data, may be empty or not there.
         out_png: the picture.
         options: what is drawn.
+        on_progress: called with videos or meshes that were drawn, and how many there are in all.
 
     Returns:
         What was left out of what one may expect, and why, in words.
@@ -70,7 +82,7 @@ def write_submission_sheet(
         expected = expected_entries(task)
         present = {name: entry for name, entry in files.items() if name in expected}
         notes = list(_missing_notes(task, present, len(files) - len(present)))
-        sheet = _Sheet(archive, root, task, present, options, notes)
+        sheet = _Sheet(archive, root, task, present, options, notes, on_progress)
         rows, height = sheet.rows()
         write_sheet(out_png, rows, height)
     return notes
@@ -113,6 +125,7 @@ class _Sheet:
         present: Mapping[str, ZipEntry],
         options: SubmissionSheetOptions,
         notes: list[str],
+        on_progress: OnProgress | None,
     ) -> None:
         self._archive = archive
         self._root = root
@@ -120,6 +133,8 @@ class _Sheet:
         self._present = present
         self._options = options
         self._notes = notes
+        self._on_progress = on_progress
+        self._n_drawn = 0
         self._without_reference: dict[int, str] = {}
 
     def rows(self) -> tuple[list[Row], int]:
@@ -158,6 +173,14 @@ class _Sheet:
                 )
         return [entry for entry in entries if value(entry) in wanted]
 
+    def _counter(self, n_all: int) -> Callable[[], None]:
+        def count() -> None:
+            self._n_drawn += 1
+            if self._on_progress is not None:
+                self._on_progress(self._n_drawn, n_all)
+
+        return count
+
     # ---- videos -------------------------------------------------------------------------------
 
     def _video_rows(self, chosen: tuple[ExpectedEntry, ...]) -> tuple[list[Row], int]:
@@ -168,7 +191,14 @@ class _Sheet:
         usual = _TILE_HEIGHT if in_a_row <= MOST_BESIDE else _SMALL_TILE_HEIGHT
         height = self._options.tile_height or usual
         sheet = VideoSheet(
-            self._archive, self._task, self._present, chosen, frames, self._reference, height
+            self._archive,
+            self._task,
+            self._present,
+            chosen,
+            frames,
+            self._reference,
+            height,
+            self._counter(len(chosen)),
         )
         rows = list(sheet.rows())
         if self._without_reference:
@@ -196,5 +226,14 @@ class _Sheet:
         # Of one of many images each, those that lie between are not missed.
         images = spread(mesh_images(there or chosen), _MOST_MESHES)
         height = self._options.tile_height or _SMALL_TILE_HEIGHT
-        sheet = MeshSheet(self._archive.path, self._root, self._task, self._present, images, height)
+        n_meshes = len(images) * len(submitted_subtasks(self._task, self._present))
+        sheet = MeshSheet(
+            self._archive.path,
+            self._root,
+            self._task,
+            self._present,
+            images,
+            height,
+            self._counter(n_meshes),
+        )
         return list(sheet.rows()), height

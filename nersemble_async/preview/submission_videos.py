@@ -54,6 +54,8 @@ class VideoSheet:
     """Counted from 0; None: the middle one, or three of few sequences."""
     find_reference: FindReference
     tile_height: int
+    on_drawn: Callable[[], None]
+    """Called after each video; what it raises ends all."""
 
     def rows(self) -> Iterator[Row]:
         """Participant by participant, timestep by timestep; one video is open at a time."""
@@ -74,6 +76,10 @@ class VideoSheet:
         return [partial(_at_share, (k + 0.5) / count) for k in range(count)]
 
     def _pairs(self, entry: ExpectedEntry, reference: Reference | None) -> Iterator[_Pair]:
+        yield from self._drawn_pairs(entry, reference)
+        self.on_drawn()
+
+    def _drawn_pairs(self, entry: ExpectedEntry, reference: Reference | None) -> Iterator[_Pair]:
         choices = self._choices()
         try:
             video = self._open(entry)

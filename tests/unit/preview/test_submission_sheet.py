@@ -299,6 +299,34 @@ def test_a_subtask_that_was_not_submitted_has_no_column(
     assert fewer.shape[0] < image.shape[0]
 
 
+# ---- progress -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("task", "chosen"), [("nvs", {}), ("svfr", {"participants": (17,)})])
+def test_progress_is_told_and_can_end_it(
+    write: Write, tmp_path: Path, task: Task, chosen: dict[str, tuple[int, ...]]
+) -> None:
+    path = write(dict.fromkeys(list(expected_entries(task))[:9], b""))
+    options = SubmissionSheetOptions(tile_height=HEIGHT, **chosen)  # type: ignore[arg-type]
+    told: list[tuple[int, int]] = []
+    out = tmp_path / "whole.png"
+    write_submission_sheet(path, tmp_path, out, options, lambda *count: told.append(count))
+    total = told[0][1]
+    assert told == [(done, total) for done in range(1, total + 1)]
+    assert out.is_file()
+
+    class EndedError(Exception):
+        pass
+
+    def end(done: int, _total: int) -> None:
+        if done == 2:
+            raise EndedError
+
+    with pytest.raises(EndedError):
+        write_submission_sheet(path, tmp_path, tmp_path / "ended.png", options, end)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["submission.zip", "whole.png"]
+
+
 # ---- what cannot be -----------------------------------------------------------------------------
 
 

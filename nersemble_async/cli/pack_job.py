@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from nersemble_async.benchmark.metadata import TaskMetadata
     from nersemble_async.cli.session import Session
+    from nersemble_async.submission.pack_sources import SourceProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +137,14 @@ class PackJob:
         tally = Tally({}, time.monotonic, unit="files")
         tally.files = sum(len(source.paths) for source in plan.sources.values())
         limiter = make_limiter(self._threads)
-        found: dict[str, CheckedSource] = {}
+        found: dict[str, CheckedSource | list[SourceProblem]] = {}
 
         def look(source: PackSource) -> None:
             def count() -> None:
                 tally.complete_files += 1
                 anyio.from_thread.check_cancelled()
 
-            result = check_source(
+            found[source.entry.path] = check_source(
                 asked.source,
                 source,
                 asked.task,
@@ -151,18 +152,18 @@ class PackJob:
                 compensate_reader_bias=asked.compensate_reader_bias,
                 on_file=count,
             )
-            if isinstance(result, CheckedSource):
-                found[source.entry.path] = result
-            else:
-                packing.problems += result
 
         async with session.output.following(Progress("Looking", tally)):
             with single_leaf():
                 await run_together(
                     partial(run_blocking, limiter, look, source) for source in plan.sources.values()
                 )
-        packing.checked = [found[path] for path in plan.sources if path in found]
-        packing.problems.sort(key=lambda problem: problem.path)
+        for path in plan.sources:
+            match found[path]:
+                case CheckedSource() as checked:
+                    packing.checked.append(checked)
+                case problems:
+                    packing.problems += problems
 
     async def _pack(self, session: Session, metadata: TaskMetadata | None) -> ExitCode:
         asked, packing = self._asked, self._packing

@@ -1,17 +1,11 @@
 """A file system that fills up midway: state kept, exit code 4, and on it goes after room is made.
 
-The file system is a real, small tmpfs. Mounting takes root: where the tests run as an ordinary
-user, they run once more in a user namespace, in which they are root.
+The file system is a real, small tmpfs.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import anyio
@@ -30,68 +24,25 @@ from tests.support.corpora import (
 )
 from tests.support.fetching import command_environment, fetch, run_command
 from tests.support.nginx import run_nginx
+from tests.support.small_disks import require_mounting, run_in_namespace, small_disk
 from tests.support.tree_watch import TreeWatch
 
 MIB = 1 << 20
-_INSIDE = "NERSEMBLE_TESTS_INSIDE_NAMESPACE"
-# Read at import: the fixture `clean_environment` removes NERSEMBLE_* from a running test.
-_IS_INSIDE = _INSIDE in os.environ
-
-
-def _can(*arguments: str) -> bool:
-    return subprocess.run(arguments, check=False, capture_output=True, timeout=20).returncode == 0
-
-
-def _can_mount(folder: Path) -> bool:
-    folder.mkdir(exist_ok=True)
-    if not _can("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)):
-        return False
-    subprocess.run(["umount", str(folder)], check=True, timeout=20)
-    return True
 
 
 @pytest.fixture(scope="module")
 def mounting(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Only tests that can mount go on; the others are skipped, in CI they fail."""
-    if _can_mount(tmp_path_factory.mktemp("mount")):
-        return
-    reason = "a small tmpfs can be mounted neither as this user nor in a user namespace"
-    if not _IS_INSIDE and shutil.which("unshare") and _can("unshare", "-rm", "true"):
-        reason = "runs inside a user namespace: see test_all_of_this_in_a_namespace"
-    elif os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    require_mounting(tmp_path_factory.mktemp("mount"))
 
 
 def test_all_of_this_in_a_namespace(tmp_path: Path) -> None:
-    if _IS_INSIDE or _can_mount(tmp_path / "mount"):
-        pytest.skip("not needed: this user may mount")
-    if not (shutil.which("unshare") and _can("unshare", "-rm", "true")):
-        pytest.skip("there are no user namespaces here")
-    inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    done = subprocess.run(
-        ["unshare", "-rm", *inner],
-        env={**os.environ, _INSIDE: "1"},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "skipped" not in done.stdout.replace("1 skipped", ""), done.stdout
+    run_in_namespace(__file__, tmp_path / "mount")
 
 
-@contextmanager
-def small_root(tmp_path: Path, size_bytes: int) -> Iterator[Path]:
+def small_root(tmp_path: Path, size_bytes: int) -> AbstractContextManager[Path]:
     """A root folder on a tmpfs of so many bytes."""
-    root = tmp_path / "root"
-    root.mkdir(parents=True)
-    options = ["-o", f"size={size_bytes}"]
-    subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(root)], check=True, timeout=20)
-    try:
-        yield root
-    finally:
-        subprocess.run(["umount", str(root)], check=True, timeout=20)
+    return small_disk(tmp_path / "root", size_bytes)
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,8 @@ def _missing_notes(task: Task, present: Mapping[str, ZipEntry], n_others: int) -
         more = f" and {len(missing) - _MOST_NAMED} more" * (len(missing) > _MOST_NAMED)
         yield f"missing from the zip: {', '.join(missing[:_MOST_NAMED])}{more}"
     if n_others:
-        yield f"{n_others} entries have names that {task} does not know; they are not drawn"
+        entries = "1 entry" if n_others == 1 else f"{n_others:,} entries"
+        yield f"not drawn: {entries} of a name that {task} does not know"
 
 
 class _Sheet:

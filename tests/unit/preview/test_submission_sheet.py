@@ -156,7 +156,7 @@ def test_missing_and_broken_entries_are_tiles_that_say_so(write: Write, draw: Dr
     assert not any(is_empty(tile(image, k // 3, 2 * (k % 3) + 1)) for k in range(4))
     assert notes == [
         f"missing from the zip: {missing}",
-        "1 entries have names that nvs does not know; they are not drawn",
+        "not drawn: 1 entry of a name that nvs does not know",
     ]
 
 

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from nersemble_async.submission.metadata_source import find_metadata
 from tests.support.fetching import command_environment, run_command
 from tests.support.nginx import run_nginx
+from tests.support.submissions import pictures, video_entries
 from tests.support.torch_python import torch_python
 
 README = Path(__file__).parents[2] / "README.md"
@@ -50,11 +53,24 @@ def test_every_python_block_runs(stand_in: Path, tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
 
 
+def write_renderings(folder: Path, root: Path) -> None:
+    """A JPEG for each frame of an NVS submission."""
+    metadata = find_metadata("nvs", root)
+    assert metadata is not None
+    for entry in video_entries("nvs"):
+        n_frames = metadata.n_frames(entry.participant_id, entry.sequence_name)
+        images = folder / entry.path.removesuffix(".mp4")
+        images.mkdir(parents=True)
+        for index, image in enumerate(pictures("nvs", entry, n_frames or 0)):
+            Image.fromarray(image).save(images / f"{index:04d}.jpg")
+
+
 def test_every_command_runs(
     stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In their order, in one folder, against a server of the stand-in."""
     monkeypatch.chdir(tmp_path)
+    write_renderings(tmp_path / "renders", stand_in)
     commands = shown_commands()
     assert {
         "fetch",
@@ -65,6 +81,8 @@ def test_every_command_runs(
         "prepare",
         "info",
         "preview",
+        "pack",
+        "validate",
     } <= {c[0] for c in commands}
     with run_nginx(stand_in, tmp_path / "nginx") as server:
         environment = command_environment(server.url, tmp_path / "root")

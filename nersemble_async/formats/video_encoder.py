@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import av
 import av.container
@@ -18,6 +19,9 @@ import numpy as np
 
 from nersemble_async.formats.rgb_conversion import RgbImage, RgbToYuv420
 from nersemble_async.formats.video import what_av_says
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["DEFAULT_GOP", "EncodableFrame", "RgbImage", "VideoEncoder", "encoder_memory_bytes"]
 
@@ -86,7 +90,8 @@ class VideoEncoder:
         """Frames written so far."""
         self._shape = (height, width, 3)
         self._converter = RgbToYuv420(size, add_one=compensate_reader_bias)
-        container = av.open(f"file:{path}", "w", format="mp4")
+        self._file = _WholeWrites(path, "wb")
+        container = av.open(self._file, "w", format="mp4")
         options = {"crf": str(crf), "preset": preset}
         if reproducible:
             options["x264-params"] = "mbtree=0"
@@ -98,8 +103,6 @@ class VideoEncoder:
         stream.codec_context.thread_type = "FRAME"
         self._open: tuple[av.container.OutputContainer, av.VideoStream] | None = container, stream
         self._outcome = "open"
-        # libav creates the file when the first packet leaves x264, dozens of frames from now.
-        path.open("wb").close()
 
     def __enter__(self) -> Self:
         return self
@@ -156,6 +159,7 @@ class VideoEncoder:
                 raise ValueError(f"{self.path.name}: a video needs at least one frame")
             container.mux(stream.encode(None))
             container.close()
+            self._file.close()
         self._open, self._outcome = None, "finished"
 
     def abort(self) -> None:
@@ -165,10 +169,15 @@ class VideoEncoder:
         container, _ = self._open
         self._open, self._outcome = None, "aborted"
         try:
-            with suppress(av.error.FFmpegError):
+            with suppress(av.error.FFmpegError, OSError):
                 container.close()
         finally:
+            self._file.close()
             self.path.unlink(missing_ok=True)
+
+    def reset_in_child(self) -> None:
+        """In a forked child: its copy of the file is closed, so that it writes no end into it."""
+        self._file.close()
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[av.container.OutputContainer, av.VideoStream]]:
@@ -180,9 +189,27 @@ class VideoEncoder:
         except av.error.FFmpegError as error:
             self.abort()
             raise _plain(error, self.path) from None
+        except OSError as error:
+            self.abort()
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         except BaseException:
             self.abort()
             raise
+
+
+class _WholeWrites(io.FileIO):
+    """A file for libav, which takes a short write for a whole one.
+
+    A file that libav opens itself it leaves open where not even the header fits on the disk.
+    """
+
+    def write(self, data: Buffer, /) -> int:
+        """Write all of it, or raise."""
+        rest = memoryview(data)
+        n_bytes = len(rest)
+        while rest:
+            rest = rest[super().write(rest) :]
+        return n_bytes
 
 
 def _plain(error: av.error.FFmpegError, path: Path) -> OSError:

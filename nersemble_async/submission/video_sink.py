@@ -81,6 +81,8 @@ class VideoSink:
         """The parent goes on with it; its threads are not here."""
         self._lock = threading.Lock()
         self._ended = self._ended or "written by the process that opened it"
+        if self._encoder is not None:
+            self._encoder.reset_in_child()
 
     def write(self, frame: object) -> None:
         """Append a frame: (H, W, 3) uint8 RGB; with ``from_float``, floats or torch tensors in 0…1.

@@ -168,6 +168,7 @@ def test_a_full_disk_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_at_the_end(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
     path = full_disk(tmp_path)
     video = encoder(path)
     video.write(picture(0))
@@ -176,6 +177,7 @@ def test_a_full_disk_at_the_end(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOSPC
     assert not path.is_symlink()
     video.abort()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_descriptors_are_given_back(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from nersemble_async.cli.wording import (
     bytes_in_words,
     files_in_words,
     seconds_in_words,
+    visible,
 )
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.submission.pack_checks import PackWay
@@ -279,8 +280,3 @@ def _written_lines(packing: Packing, report: SubmissionReport, size_bytes: int) 
 def _count(number: int, word: str) -> str:
     plural = "" if number == 1 else "es" if word.endswith("sh") else "s"
     return f"{number:,} {word}{plural}"
-
-
-def visible(text: str) -> str:
-    """A file's name may hold what moves a terminal's cursor, or is no character at all."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

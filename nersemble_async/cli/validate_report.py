@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nersemble_async.cli.report import Document, document_head
-from nersemble_async.cli.wording import Line
+from nersemble_async.cli.wording import Line, visible
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.submission.issues import Severity
 from nersemble_async.submission.official_report import official_report
@@ -85,7 +85,7 @@ def validate_lines(report: SubmissionReport, *, strict: bool) -> Iterator[Line]:
         for rule, issues in groups.items():
             yield from _group_lines(rule, issues)
     for sentence in report.not_checked:
-        yield Line(f"not checked: {_visible(sentence)}", "dim")
+        yield Line(f"not checked: {visible(sentence)}", "dim")
     yield _verdict(report, strict=strict)
 
 
@@ -98,7 +98,7 @@ def _group_lines(rule: str, issues: Sequence[SubmissionIssue]) -> Iterator[Line]
     if len(told) == 1 and len(issues) > 1:
         yield Line(f"  {_told(issues[0])}")
     for issue in issues[:_LISTED]:
-        parts = [] if issue.entry is None else [_visible(issue.entry)]
+        parts = [] if issue.entry is None else [visible(issue.entry)]
         if len(told) > 1 or len(issues) == 1:
             parts.append(_told(issue))
         yield Line(f"  {': '.join(parts)}")
@@ -106,13 +106,13 @@ def _group_lines(rule: str, issues: Sequence[SubmissionIssue]) -> Iterator[Line]
         yield Line(f"  and {len(issues) - _LISTED:,} more (--format json lists all)")
     fixes = list(dict.fromkeys(issue.fix for issue in issues))
     for fix in fixes[:_LISTED_FIXES]:
-        yield Line(f"  fix: {_visible(fix)}", "strong")
+        yield Line(f"  fix: {visible(fix)}", "strong")
     if len(fixes) > _LISTED_FIXES:
         yield Line(f"  and {len(fixes) - _LISTED_FIXES:,} other fixes", "dim")
 
 
 def _told(issue: SubmissionIssue) -> str:
-    return f"found {_visible(issue.found)}; expected {_visible(issue.expected)}"
+    return f"found {visible(issue.found)}; expected {visible(issue.expected)}"
 
 
 def _verdict(report: SubmissionReport, *, strict: bool) -> Line:
@@ -136,11 +136,6 @@ def _has_videos(report: SubmissionReport) -> bool:
 
 def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _visible(text: str) -> str:
-    """A name out of a zip may hold what moves a terminal's cursor, or is no character at all."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def rule_lines() -> Iterator[Line]:

@@ -188,3 +188,8 @@ def reason_of(error: Exception | None) -> str:
     if error is None:
         return "unknown"
     return error.reason if isinstance(error, FetchError) else str(error)
+
+
+def visible(text: str) -> str:
+    """A file's name may hold what moves a terminal's cursor, or is no character at all."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -109,7 +109,7 @@ def compare_cameras(
     if unknown:
         why = "no root was given" if root is None else f"{root} holds nothing to compare them with"
         result.not_checked.append(
-            f"whether the cameras of {len(unknown)} sequences are mixed up: {why}"
+            f"whether the cameras of {_sequences(len(unknown))} are mixed up: {why}"
         )
     return result
 
@@ -131,6 +131,10 @@ def _against_root(
         known = {serial: videos[serial] for serial in videos if serial in reference.serials}
         return _mixed_up_or_altered(known, reference)
     return _against_train_sequences(train_pictures(root, spec, key.participant_id), videos)
+
+
+def _sequences(n: int) -> str:
+    return "1 sequence" if n == 1 else f"{n} sequences"
 
 
 def _against_train_sequences(

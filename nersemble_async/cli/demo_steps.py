@@ -36,7 +36,7 @@ STEPS = (
     Step("Shuffle all images of a sequence", shuffle),
     Step("Load pointclouds and FLAME heads", load_geometry),
     Step("Look at what was fetched", draw_sheets),
-    Step("Write an NVS submission, and pull the plug midway", submit_and_kill),
+    Step("Write an NVS submission of the stand-in, and pull the plug midway", submit_and_kill),
     Step("Write it again: it goes on where it stopped", submit_the_rest),
     Step("Validate it", validate),
     Step("Break it, and see whether that is found", validate_broken),

@@ -37,8 +37,8 @@ async def submit_and_kill(demo: Demo) -> None:
     """SIGKILL in the middle of the third sequence: what the renderer says decides, not a clock."""
     demo.say(
         "the method: each hold-out camera is shown what the nearest train camera saw, enlarged",
-        f"to {' × '.join(map(str, _SPEC.frame_size))}; written timestep by timestep, "
-        f"{_N_CAMERAS} cameras at once",
+        f"from the stand-in's size to {' × '.join(map(str, _SPEC.frame_size))}; "
+        f"written timestep by timestep, {_N_CAMERAS} cameras at once",
     )
     participant_id = list(_SPEC.submission_sequences)[_KILL_IN_SEQUENCE]
     lines = await _run_method(demo, "--wait-in", str(participant_id), kill_in=participant_id)
@@ -128,7 +128,7 @@ async def validate_broken(demo: Demo) -> None:
     code = await demo.run("validate", "nvs", str(broken))
     if code != ExitCode.SOME_FAILED:
         raise DemoError(f"validate ended with exit code {code} for a broken submission")
-    demo.summary.append(("validated", "valid; of a broken copy every flaw told at once"))
+    demo.summary.append(("validated", "valid (exit code 0); a broken copy refused (exit code 1)"))
 
 
 def _break(whole: Path, broken: Path) -> tuple[tuple[str, str], str, str]:

@@ -45,6 +45,7 @@ def test_every_python_block_runs(stand_in: Path, tmp_path: Path) -> None:
             done = subprocess.run(
                 [torch_python() if needs_torch else sys.executable, script],
                 env={**environment, "PYTHONPATH": str(README.parent)},
+                cwd=tmp_path,
                 capture_output=True,
                 text=True,
                 timeout=60,

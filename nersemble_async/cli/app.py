@@ -40,10 +40,10 @@ for command in (
     info,
     preview,
     prepare,
-    synthesize,
-    demo,
     pack,
     validate,
+    synthesize,
+    demo,
 ):
     app.command()(command)
 
@@ -65,7 +65,7 @@ def nersemble_async(
         ),
     ] = False,
 ) -> None:
-    """Fetch the NeRSemble photorealistic 3D head avatar benchmark: fast, resumable, verified.
+    """Fetch, load and submit for the NeRSemble photorealistic 3D head avatar benchmark.
 
     Options may be written as the official toolkit does: --participant 388 422,
     --pointcloud_frames all. Each can also be set in the environment.

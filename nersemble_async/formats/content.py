@@ -39,6 +39,7 @@ def check_content(
     Raises:
         DecodeError: it does not parse as what it should be.
         OSError: it cannot be read.
+        ValueError: the dataset has no such files.
     """
     if kind is FileKind.MP4:
         _check_video(path, n_frames)
@@ -48,10 +49,12 @@ def check_content(
         check_npz(path)
     elif kind is FileKind.PNG:
         check_png(path)
-    else:
+    elif kind is FileKind.JSON:
         _check_json(
             path, PurePosixPath(path.as_posix() if relative_path is None else relative_path)
         )
+    else:
+        raise ValueError(f"no file of the dataset is a {kind}")
 
 
 def _check_video(path: Path, n_frames: int | None) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nersemble_async.benchmark.spec import FileKind
+from nersemble_async.benchmark.spec import BENCHMARKS, FileKind
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.content import check_content
 from nersemble_async.formats.image import write_png
@@ -50,7 +50,7 @@ WRITERS: dict[FileKind, Callable[[Path], object]] = {
 }
 
 
-@pytest.fixture(scope="module", params=list(FileKind), ids=str)
+@pytest.fixture(scope="module", params=WRITERS, ids=str)
 def sample(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[FileKind, bytes, Path]:
@@ -71,7 +71,7 @@ def test_valid_files_pass_under_any_name(sample: tuple[FileKind, bytes, Path]) -
 
 def test_other_kinds_are_refused(sample: tuple[FileKind, bytes, Path]) -> None:
     kind, data, path = sample
-    for other in set(FileKind) - {kind}:
+    for other in set(WRITERS) - {kind}:
         path.write_bytes(data)
         with pytest.raises(DecodeError):
             check_content(path, other, None)
@@ -96,7 +96,15 @@ def test_hostile_bytes_end_in_a_decode_error_or_pass(
         check_content(path, kind, 5)
 
 
-@pytest.mark.parametrize("kind", list(FileKind), ids=str)
+def test_only_kinds_of_the_dataset_are_known(tmp_path: Path) -> None:
+    dataset = {asset.kind for spec in BENCHMARKS.values() for asset in spec.assets}
+    assert {*dataset, FileKind.JSON} == set(WRITERS)
+    for kind in set(FileKind) - set(WRITERS):
+        with pytest.raises(ValueError, match=f"is a {kind}"):
+            check_content(tmp_path / "a", kind, None)
+
+
+@pytest.mark.parametrize("kind", WRITERS, ids=str)
 def test_an_error_page_is_not_content(tmp_path: Path, kind: FileKind) -> None:
     path = tmp_path / f"camera_params.{kind}"
     for page in (b"", b"<!DOCTYPE html><html><title>404</title></html>", bytes(5000)):

@@ -14,7 +14,7 @@ from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cache.forking import reset_on_fork
 from nersemble_async.errors import IncompleteSubmissionError, SubmissionError
 from nersemble_async.submission.archive import Archive
-from nersemble_async.submission.entries import ExpectedEntry, missing_entries
+from nersemble_async.submission.entries import ExpectedEntry, expected_entries, missing_entries
 from nersemble_async.submission.issues import SubmissionReport
 
 _INCOMPLETE_RULES = ("missing-entry", "missing-subtask")
@@ -47,6 +47,7 @@ class SubmissionDataWriter:
         contents: dict[str, str | bool] | None = None,
     ) -> None:
         self._spec = BENCHMARKS[self._task]
+        expected_entries(self._task)  # reads a file once: not where missing() is called
         self._allow_partial = allow_partial
         self._is_open = True
         self._end_lock = threading.Lock()

@@ -97,6 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("zips")
 
 
+@pytest.mark.timeout(300)  # the official validator takes 0.4 s a video
 @pytest.mark.parametrize("task", ["nvs", "mono_flame_avatar"])
 def test_videos(folder: Path, task: Task) -> None:
     path = folder / f"{task}.zip"
@@ -119,16 +120,17 @@ def test_videos(folder: Path, task: Task) -> None:
             "metadata": metadata_json(task, N_FRAMES),
             "reader": READERS[task].__name__,
             "path": str(path),
-            "keys": keys,
+            "keys": keys[::4],
             "parts": parts,
         },
+        timeout_seconds=250,
     )
     assert theirs["issues"] == official_report(writer.report) == {}
     assert theirs["complete"] == [True] * len(parts)
     with READERS[task](path) as reader:
         overview = {str(p): names for p, names in reader.get_file_overview().items()}
         assert theirs["overview"] == overview
-        for key, frames in zip(keys, theirs["frames"], strict=True):
+        for key, frames in zip(keys[::4], theirs["frames"], strict=True):
             assert len(frames) == N_FRAMES
             assert [digest(frame) for frame in reader.load_video(*key)] == frames
     look_with_other_tools(path, len(entries))

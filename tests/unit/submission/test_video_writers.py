@@ -18,6 +18,7 @@ from nersemble_async.errors import (
     SelectionError,
     SubmissionError,
 )
+from nersemble_async.submission.video_readers import MonoFlameAvatarSubmissionDataReader
 from nersemble_async.submission.video_sink import VideoSink
 from nersemble_async.submission.video_writers import (
     MonoFlameAvatarSubmissionDataWriter,
@@ -41,6 +42,16 @@ def begin(folder: Path, n_frames: int = 2, **how: object) -> MonoFlameAvatarSubm
 
 def frames(n: int = 2) -> list[np.ndarray]:
     return [picture(SIZE, 7, index) for index in range(n)]
+
+
+def assert_two_show_the_same(path: Path) -> None:
+    """Up to what x264 makes of it: the same frames need not give the same bytes."""
+    with MonoFlameAvatarSubmissionDataReader(path) as reader:
+        first = reader.load_video(*WHERE)
+        second = reader.load_video(393, "FREE", "222200046")
+    assert len(first) == len(second) > 0
+    for one, other in zip(first, second, strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 1
 
 
 def test_a_whole_submission(tmp_path: Path) -> None:
@@ -118,8 +129,7 @@ def test_floats_where_it_is_said(tmp_path: Path) -> None:
     with begin(tmp_path, allow_partial=True) as writer:
         writer.add_video(*WHERE, [f / 255 for f in frames()], from_float=True)
         writer.add_video(393, "FREE", "222200046", frames())
-    with zipfile.ZipFile(tmp_path / "a.zip") as file:
-        assert file.read(PATH) == file.read("393/FREE/cam_222200046.mp4")
+    assert_two_show_the_same(tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize(
@@ -184,8 +194,7 @@ def test_the_callers_array_may_change_at_once(tmp_path: Path) -> None:
                 video.write(canvas)
                 canvas[:] = 0
         writer.add_video(393, "FREE", "222200046", frames(6))
-    with zipfile.ZipFile(tmp_path / "a.zip") as file:
-        assert file.read(PATH) == file.read("393/FREE/cam_222200046.mp4")
+    assert_two_show_the_same(tmp_path / "a.zip")
 
 
 def test_twenty_videos_open_at_once(tmp_path: Path) -> None:

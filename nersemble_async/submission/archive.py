@@ -71,14 +71,18 @@ class Archive:
             raise disk_error(str(self.partial), error) from None
         try:
             self._begin(contents, resume=resume)
-        except BaseException as error:
-            if not os.fstat(self._zip).st_size:
-                self.partial.unlink(missing_ok=True)
-            close_locked(self._zip, self._process)
-            if isinstance(error, OSError):
-                raise disk_error(str(self.partial), error) from None
+        except OSError as error:
+            self._let_go()
+            raise disk_error(str(self.partial), error) from None
+        except BaseException:
+            self._let_go()
             raise
         reset_on_fork(self)
+
+    def _let_go(self) -> None:
+        if not os.fstat(self._zip).st_size:
+            self.partial.unlink(missing_ok=True)
+        close_locked(self._zip, self._process)
 
     def _begin(self, contents: Contents, *, resume: bool | None) -> None:
         if resume is not False and os.fstat(self._zip).st_size:

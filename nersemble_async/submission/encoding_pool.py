@@ -82,7 +82,7 @@ class Lane(Generic[Item]):
         try:
             while taken:
                 self._handle(taken.pop())
-        except BaseException as raised:  # noqa: BLE001 -- raised where the next item is brought
+        except Exception as raised:  # noqa: BLE001 -- raised where the next item is brought
             error = raised
         with self._changed:
             if error is not None:

@@ -24,9 +24,9 @@ from benchmarks.peers import official_python
 from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.formats.cameras import save_camera_calibration
-from nersemble_async.formats.flame import save_flame_tracking
-from nersemble_async.formats.pointcloud import write_pointcloud
-from nersemble_async.formats.video_encoder import VideoEncoder
+from nersemble_async.formats.flame.tracking import save_flame_tracking
+from nersemble_async.formats.pointcloud.pcd_file import write_pointcloud
+from nersemble_async.formats.video.encoder import VideoEncoder
 from nersemble_async.synthetic.metadata_files import metadata_content
 from nersemble_async.synthetic.people import seeded
 from nersemble_async.synthetic.ray_marching import Camera

@@ -49,8 +49,8 @@ FAMILIES: Mapping[str, Family] = {
     "ours_sync": _ours("sync"),
     "ours_streams": _ours("streams", "nersemble_async.loaders.frames"),
     "ours_loaders": _ours("loaders", "nersemble_async.loaders.frame_cache"),
-    "ours_blocking": _ours("blocking", "nersemble_async.formats.video_reader"),
-    "ours_flame": _ours("flame", "nersemble_async.formats.flame_provider"),
+    "ours_blocking": _ours("blocking", "nersemble_async.formats.video.reader"),
+    "ours_flame": _ours("flame", "nersemble_async.formats.flame.provider"),
     "official": Family(
         "official",
         "official",

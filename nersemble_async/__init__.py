@@ -29,25 +29,25 @@ _HOMES = {
     "FetchPlan": "fetch.plan",
     "FetchReport": "fetch.progress",
     "Fetcher": "fetch.fetcher",
-    "FlameProvider": "formats.flame_provider",
-    "FlameTracking": "formats.flame",
+    "FlameProvider": "formats.flame.provider",
+    "FlameTracking": "formats.flame.tracking",
     "Frame": "loaders.frame",
     "FrameCache": "loaders.frame_cache",
-    "FrameFormat": "formats.frame_format",
+    "FrameFormat": "formats.video.frame_format",
     "ImageKey": "benchmark.keys",
     "MonoFlameAvatarDataManager": "data_managers.video_managers",
-    "MonoFlameAvatarSubmissionDataReader": "submission.readers",
-    "MonoFlameAvatarSubmissionDataWriter": "submission.writers",
+    "MonoFlameAvatarSubmissionDataReader": "submission.reading.readers",
+    "MonoFlameAvatarSubmissionDataWriter": "submission.writing.writers",
     "MultiViewFrame": "loaders.multi_view_frame",
     "NVSDataManager": "data_managers.video_managers",
-    "NVSSubmissionDataReader": "submission.readers",
-    "NVSSubmissionDataWriter": "submission.writers",
+    "NVSSubmissionDataReader": "submission.reading.readers",
+    "NVSSubmissionDataWriter": "submission.writing.writers",
     "NersembleError": "errors",
     "PlannedFile": "fetch.plan",
-    "Pointcloud": "formats.pointcloud",
+    "Pointcloud": "formats.pointcloud.pcd_file",
     "SVFRDataManager": "data_managers.svfr_manager",
-    "SVFRSubmissionDataReader": "submission.readers",
-    "SVFRSubmissionDataWriter": "submission.writers",
+    "SVFRSubmissionDataReader": "submission.reading.readers",
+    "SVFRSubmissionDataWriter": "submission.writing.writers",
     "Selection": "fetch.plan",
     "Settings": "settings",
     "SubmissionIssue": "submission.issues",
@@ -103,21 +103,21 @@ if TYPE_CHECKING:
     from nersemble_async.fetch.plan import FetchPlan, PlannedFile, Selection
     from nersemble_async.fetch.progress import EvidenceGrade, FetchReport
     from nersemble_async.formats.cameras import CameraCalibration
-    from nersemble_async.formats.flame import FlameTracking
-    from nersemble_async.formats.flame_provider import FlameProvider
-    from nersemble_async.formats.frame_format import FrameFormat
-    from nersemble_async.formats.pointcloud import Pointcloud
+    from nersemble_async.formats.flame.provider import FlameProvider
+    from nersemble_async.formats.flame.tracking import FlameTracking
+    from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
+    from nersemble_async.formats.video.frame_format import FrameFormat
     from nersemble_async.loaders.frame import Frame
     from nersemble_async.loaders.frame_cache import FrameCache
     from nersemble_async.loaders.multi_view_frame import MultiViewFrame
     from nersemble_async.settings import Settings
     from nersemble_async.submission.issues import SubmissionIssue, SubmissionReport
-    from nersemble_async.submission.readers import (
+    from nersemble_async.submission.reading.readers import (
         MonoFlameAvatarSubmissionDataReader,
         NVSSubmissionDataReader,
         SVFRSubmissionDataReader,
     )
-    from nersemble_async.submission.writers import (
+    from nersemble_async.submission.writing.writers import (
         MonoFlameAvatarSubmissionDataWriter,
         NVSSubmissionDataWriter,
         SVFRSubmissionDataWriter,

@@ -36,18 +36,18 @@ from nersemble_async.data_managers.submission_validation import (
     validate_submission_blocking as validate_submission,
 )
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.flame_provider import FlameProvider
-from nersemble_async.formats.official_image import image_format
-from nersemble_async.formats.video_source import VideoSource
-from nersemble_async.submission.blocking_readers import (
+from nersemble_async.formats.flame.provider import FlameProvider
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.image.official_image import image_format
+from nersemble_async.formats.video.decoded_frame import FrameArray
+from nersemble_async.formats.video.source import VideoSource
+from nersemble_async.submission.reading.blocking_readers import (
     MonoFlameAvatarSubmissionDataReader,
     NVSSubmissionDataReader,
     SVFRSubmissionDataReader,
 )
-from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
-from nersemble_async.submission.video_writers import (
+from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
+from nersemble_async.submission.writing.video_writers import (
     MonoFlameAvatarSubmissionDataWriter,
     NVSSubmissionDataWriter,
 )

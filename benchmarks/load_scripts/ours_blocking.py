@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.load_scripts.job import Job, Meter, Outcome, answer, digest, label
-from nersemble_async.formats.pointcloud import read_pointcloud
-from nersemble_async.formats.video_index import open_video_index
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.pointcloud.pcd_file import read_pointcloud
+from nersemble_async.formats.video.index import open_video_index
+from nersemble_async.formats.video.reader import VideoReader
 
 
 def sequential(job: Job) -> Outcome:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.load_scripts.job import Job, Meter, Outcome, answer
-from nersemble_async.formats.flame import load_flame_tracking
-from nersemble_async.formats.flame_provider import FlameProvider
+from nersemble_async.formats.flame.provider import FlameProvider
+from nersemble_async.formats.flame.tracking import load_flame_tracking
 
 
 def vertices(job: Job) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.load_scripts.job import Job, Meter, Outcome, answer, digest, label
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame_cache import FrameCache
 from nersemble_async.loaders.shuffled import open_shuffled
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from benchmarks.load_scripts.job import Job, Meter, Outcome, answer, digest, label
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frames import open_frames
 
 

@@ -17,7 +17,7 @@ from nersemble_async.cli.wording import bytes_in_words
 from nersemble_async.data_managers import MonoFlameAvatarDataManager, NVSDataManager
 from nersemble_async.data_managers.prepared_frames import make_frame_cache
 from nersemble_async.fetch.progress import ExitCode
-from nersemble_async.formats.flame_provider import FlameProvider
+from nersemble_async.formats.flame.provider import FlameProvider
 from nersemble_async.preview.root_sheet import write_root_sheet
 from nersemble_async.settings import Settings
 from nersemble_async.sync import NVSDataManager as BlockingNVSDataManager
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nersemble_async.cli.demo_stage import Demo
-    from nersemble_async.formats.decoded_frame import FrameArray
-    from nersemble_async.formats.flame import FlameTracking
+    from nersemble_async.formats.flame.tracking import FlameTracking
+    from nersemble_async.formats.video.decoded_frame import FrameArray
 
 NVS_PARTICIPANT, NVS_SEQUENCE = 388, "GLASSES"
 MONO_PARTICIPANT, MONO_SEQUENCE = 393, "EXP-5-mouth"

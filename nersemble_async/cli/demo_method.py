@@ -21,7 +21,7 @@ from PIL import Image
 from nersemble_async import NVSDataManager, NVSSubmissionDataWriter
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.decoded_frame import FrameArray
+from nersemble_async.formats.video.decoded_frame import FrameArray
 from nersemble_async.workers import make_limiter, run_blocking
 
 SPEC = BENCHMARKS["nvs"]

@@ -24,11 +24,9 @@ from nersemble_async.errors import (
 )
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.submission.entries import missing_entries
-from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
 from nersemble_async.submission.metadata_source import require_metadata
-from nersemble_async.submission.pack_checks import CheckedSource, check_source
-from nersemble_async.submission.pack_sources import PackPlan, PackSource, plan_pack
-from nersemble_async.submission.packing import (
+from nersemble_async.submission.packing.checks import CheckedSource, check_source
+from nersemble_async.submission.packing.pack import (
     PackWriter,
     files_below,
     most_at_once,
@@ -36,6 +34,8 @@ from nersemble_async.submission.packing import (
     pack_mesh,
     pack_video,
 )
+from nersemble_async.submission.packing.sources import PackPlan, PackSource, plan_pack
+from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
 from nersemble_async.workers import (
     make_limiter,
     run_blocking,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from nersemble_async.benchmark.metadata import TaskMetadata
     from nersemble_async.cli.session import Session
-    from nersemble_async.submission.pack_sources import SourceProblem
+    from nersemble_async.submission.packing.sources import SourceProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,8 @@ from nersemble_async.cli.wording import (
     visible,
 )
 from nersemble_async.fetch.progress import ExitCode
-from nersemble_async.submission.pack_checks import PackWay
-from nersemble_async.submission.pack_sources import PackPlan, SourceProblem, SourceSort
+from nersemble_async.submission.packing.checks import PackWay
+from nersemble_async.submission.packing.sources import PackPlan, SourceProblem, SourceSort
 from nersemble_async.submission.rules import RULES
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from nersemble_async.cli.session import Session
     from nersemble_async.submission.entries import ExpectedEntry
     from nersemble_async.submission.issues import SubmissionIssue, SubmissionReport
-    from nersemble_async.submission.pack_checks import CheckedSource
+    from nersemble_async.submission.packing.checks import CheckedSource
 
 SUBMISSION_PAGE = "https://kaldir.vc.in.tum.de/nersemble_benchmark/"
 """Where submissions are handed in; it stands in the official toolkit's readme."""

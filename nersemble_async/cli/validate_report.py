@@ -21,8 +21,8 @@ from nersemble_async.cli.report import Document, document_head
 from nersemble_async.cli.wording import Line, visible
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.submission.issues import Severity
-from nersemble_async.submission.official_report import official_report
 from nersemble_async.submission.rules import RULES
+from nersemble_async.submission.validation.official_report import official_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

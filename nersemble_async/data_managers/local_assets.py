@@ -18,15 +18,15 @@ from nersemble_async.data_managers.timeline import Timeline
 from nersemble_async.errors import DecodeError
 from nersemble_async.fetch.plan import PlannedFile
 from nersemble_async.formats.cameras import CameraCalibration, load_camera_calibration
-from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
-from nersemble_async.formats.flame import FlameTracking, load_flame_tracking
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.image import read_png
-from nersemble_async.formats.official_image import ALPHA_MAP, official_image
-from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_reader import VideoReader
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.flame.tracking import FlameTracking, load_flame_tracking
+from nersemble_async.formats.image.official_image import ALPHA_MAP, official_image
+from nersemble_async.formats.image.picture import read_png
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud, read_pointcloud
+from nersemble_async.formats.video.decoded_frame import DecodedFrame, FrameArray
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.reader import VideoReader
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.reader_pool import DEFAULT_POOL_BYTES, ReaderPool
 
 if TYPE_CHECKING:

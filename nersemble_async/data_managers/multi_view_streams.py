@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from nersemble_async.benchmark.mono_flame_avatar import FLAME_TRACKING_CURRENT_VERSION
 from nersemble_async.data_managers.opened_videos import ChosenVideos, OpenedVideos
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.frame_format import FrameDtype, FrameFormat, Layout
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameDtype, FrameFormat, Layout
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.multi_view import (
     DEFAULT_MEMORY_BYTES,
     DEFAULT_POINTCLOUD_BYTES,

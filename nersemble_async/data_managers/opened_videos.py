@@ -10,7 +10,7 @@ from typing import TypeVar
 from nersemble_async.data_managers.asset_access import AssetAccess
 from nersemble_async.errors import SelectionError
 from nersemble_async.fetch.plan import PlannedFile
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 
 Stream = TypeVar("Stream")
 

@@ -10,7 +10,7 @@ from nersemble_async.benchmark.spec import FileKind, Scope
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.errors import NersembleError
 from nersemble_async.fetch.plan import PlannedFile
-from nersemble_async.formats.flame import load_flame_tracking
+from nersemble_async.formats.flame.tracking import load_flame_tracking
 
 
 @dataclass(frozen=True, slots=True)

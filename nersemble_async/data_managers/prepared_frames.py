@@ -16,9 +16,9 @@ from nersemble_async.cache.store import STATE_FOLDER
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.errors import DecodeError, SelectionError
 from nersemble_async.fetch.plan import PlannedFile
-from nersemble_async.formats.frame_codec import encode_frame
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_codec import encode_frame
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame_cache import FrameCache, FrameCacheMode
 from nersemble_async.settings import Settings
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from nersemble_async.data_managers.asset_access import AssetAccess
 from nersemble_async.data_managers.opened_videos import OpenedVideos
-from nersemble_async.formats.frame_format import FrameDtype, FrameFormat, Layout
-from nersemble_async.formats.pointcloud import POINTCLOUD_FIELDS, PointcloudField
+from nersemble_async.formats.pointcloud.pcd_file import POINTCLOUD_FIELDS, PointcloudField
+from nersemble_async.formats.video.frame_format import FrameDtype, FrameFormat, Layout
 from nersemble_async.loaders.frames import FrameStream, open_frames
 from nersemble_async.loaders.pointclouds import (
     DEFAULT_PREFETCH_BYTES,

@@ -21,7 +21,7 @@ from nersemble_async.data_managers.submission_metadata import (
 )
 from nersemble_async.settings import Settings
 from nersemble_async.submission.issues import SubmissionReport
-from nersemble_async.submission.validation import validate_zip
+from nersemble_async.submission.validation.validate import validate_zip
 from nersemble_async.workers import make_limiter, run_blocking
 
 OnProgress = Callable[[int, int], None]

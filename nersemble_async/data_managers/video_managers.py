@@ -20,9 +20,9 @@ from nersemble_async.data_managers.official_paths import (
 )
 from nersemble_async.data_managers.streams import FrameStreams, PointcloudStreams
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.official_image import image_format, official_image
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.image.official_image import image_format, official_image
+from nersemble_async.formats.video.decoded_frame import FrameArray
 
 if TYPE_CHECKING:
     from nersemble_async.fetch.fetcher import Fetcher

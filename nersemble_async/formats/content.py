@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from nersemble_async.benchmark.metadata import parse_camera_params, parse_metadata
 from nersemble_async.benchmark.spec import FileKind, Task
 from nersemble_async.errors import DecodeError, MetadataError
-from nersemble_async.formats.mp4_samples import count_video_samples
+from nersemble_async.formats.image.png_chunks import check_png
 from nersemble_async.formats.npz_members import check_npz
-from nersemble_async.formats.pcd_header import check_pointcloud
-from nersemble_async.formats.png_chunks import check_png
+from nersemble_async.formats.pointcloud.pcd_header import check_pointcloud
+from nersemble_async.formats.video.mp4_samples import count_video_samples
 
 _MAX_JSON_BYTES = 1 << 24
 _TASK_BY_KEY: dict[str, Task] = {"sequences": "nvs", "participants_metadata": "mono_flame_avatar"}
@@ -61,7 +61,7 @@ def _check_video(path: Path, n_frames: int | None) -> None:
     n_counted = count_video_samples(path)
     if n_counted is None:
         # Imported late: PyAV costs a fetch up to 55 MB, and no encoder fragments an mp4 unasked.
-        from nersemble_async.formats.video import probe_video  # noqa: PLC0415
+        from nersemble_async.formats.video.probe import probe_video  # noqa: PLC0415
 
         n_counted = probe_video(path).n_frames
     if n_frames is not None and n_counted != n_frames:

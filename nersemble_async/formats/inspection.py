@@ -11,11 +11,11 @@ import numpy as np
 from nersemble_async.benchmark.layout import FileKind
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.cameras import load_camera_calibration
-from nersemble_async.formats.flame import load_flame_tracking
-from nersemble_async.formats.image import read_png
-from nersemble_async.formats.pcd_header import read_pcd_header
-from nersemble_async.formats.pointcloud import read_pointcloud
-from nersemble_async.formats.video_index import build_video_index
+from nersemble_async.formats.flame.tracking import load_flame_tracking
+from nersemble_async.formats.image.picture import read_png
+from nersemble_async.formats.pointcloud.pcd_file import read_pointcloud
+from nersemble_async.formats.pointcloud.pcd_header import read_pcd_header
+from nersemble_async.formats.video.index import build_video_index
 
 Facts = dict[str, object]
 """By a name with its unit; values are numbers, texts, and lists of them, as JSON has them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.frame_format import FrameFormat
+from nersemble_async.formats.video.decoded_frame import FrameArray
+from nersemble_async.formats.video.frame_format import FrameFormat
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.video_reader import VideoReader
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.reader import VideoReader
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.idle_readers import IdleReaders
 from nersemble_async.loaders.kept_frames import FramePlace, KeptFrames
 from nersemble_async.loaders.known_videos import (

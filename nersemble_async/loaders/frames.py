@@ -8,8 +8,8 @@ from typing import Self
 
 import anyio
 
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import Frame, alpha_format
 from nersemble_async.loaders.lock_step import LockStep, run_lock_step
 from nersemble_async.loaders.stream_memory import StreamPlan, plan_stream

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from nersemble_async.cache.forking import reset_on_fork
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.reader import VideoReader
 
 _MOST_IDLE = 2
 """Each holds some 20 frames in its decoder, 60 MB."""

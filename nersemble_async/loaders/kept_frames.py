@@ -9,8 +9,8 @@ from typing import NamedTuple
 from nersemble_async.cache.frame_store import FrameStore
 from nersemble_async.cache.ram_cache import RamCache
 from nersemble_async.errors import CacheError
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.frame_codec import EncodedFrame
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.frame_codec import EncodedFrame
 from nersemble_async.loaders.known_videos import KnownVideo
 from nersemble_async.log import get_logger
 

@@ -11,16 +11,16 @@ import numpy as np
 
 from nersemble_async.cache.forking import reset_on_fork
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.frame_codec import (
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.frame_codec import (
     CODEC_VERSION,
     EncodedFrame,
     encode_frame,
     find_chroma_location,
 )
-from nersemble_async.formats.packet_plan import plan_packets
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.packet_plan import plan_packets
+from nersemble_async.formats.video.source import VideoSource
 
 Neighbours = Literal["none", "decoded", "group"]
 

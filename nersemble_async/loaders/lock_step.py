@@ -11,7 +11,7 @@ from typing import TypeVar
 import anyio
 import anyio.lowlevel
 
-from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
+from nersemble_async.formats.video.decoded_frame import DecodedFrame, FrameArray
 from nersemble_async.loaders.stream_memory import StreamPlan
 from nersemble_async.loaders.video_lane import Pace, VideoLane
 from nersemble_async.workers import make_limiter, run_blocking, single_leaf

@@ -11,10 +11,10 @@ import anyio
 
 from nersemble_async.errors import SelectionError
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.pointcloud import Pointcloud
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import alpha_format
 from nersemble_async.loaders.lock_step import LockStep, run_lock_step
 from nersemble_async.loaders.multi_view_frame import MultiViewFrame, flame_rows

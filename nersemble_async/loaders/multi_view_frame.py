@@ -10,9 +10,9 @@ import numpy as np
 
 from nersemble_async.errors import SelectionError
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.pointcloud import Pointcloud
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
+from nersemble_async.formats.video.decoded_frame import FrameArray
 
 _FLAME_ROWS = (
     "expression", "rotation", "rotation_matrices", "translation", "jaw", "frames", "neck", "eyes",

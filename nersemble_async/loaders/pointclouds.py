@@ -11,13 +11,13 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from nersemble_async.formats.pcd_header import read_pcd_header
-from nersemble_async.formats.pointcloud import (
+from nersemble_async.formats.pointcloud.pcd_file import (
     POINTCLOUD_FIELDS,
     Pointcloud,
     PointcloudField,
     read_pointcloud,
 )
+from nersemble_async.formats.pointcloud.pcd_header import read_pcd_header
 from nersemble_async.loaders.ordered_budget import OrderedBudget
 from nersemble_async.workers import make_limiter, run_blocking, single_leaf
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_reader import VideoReader
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.reader import VideoReader
+from nersemble_async.formats.video.source import VideoSource
 
 DEFAULT_POOL_BYTES = 700_000_000
 """Image and alpha videos of all 13 train cameras, each read on from timestep to timestep."""

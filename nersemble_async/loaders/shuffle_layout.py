@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.video_index import VideoIndex
+from nersemble_async.formats.video.index import VideoIndex
 
 IntArray = npt.NDArray[np.int64]
 

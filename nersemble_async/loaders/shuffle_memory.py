@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nersemble_async.errors import ConfigurationError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
 from nersemble_async.loaders.shuffle_plan import Mixing
 
 _MOST_DPB_MACROBLOCKS = {

@@ -9,8 +9,8 @@ from typing import Any, Self
 import anyio
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import Frame
 from nersemble_async.loaders.shuffle_memory import ShuffleMemory
 from nersemble_async.loaders.shuffle_plan import Shard

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import alpha_format
 from nersemble_async.loaders.shuffle_layout import ShuffleLayout, Step, make_layout
 from nersemble_async.loaders.shuffle_memory import (

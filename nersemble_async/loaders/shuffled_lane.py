@@ -9,12 +9,16 @@ from itertools import groupby
 
 import numpy as np
 
-from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
-from nersemble_async.formats.frame_codec import EncodedFrame, encode_frame, find_chroma_location
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_reader import VideoReader
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import DecodedFrame, FrameArray
+from nersemble_async.formats.video.frame_codec import (
+    EncodedFrame,
+    encode_frame,
+    find_chroma_location,
+)
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.reader import VideoReader
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.shuffle_layout import IntArray, ShuffleLayout
 
 _PAUSE_FRAMES = 8

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nersemble_async.errors import ConfigurationError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
 from nersemble_async.loaders.shuffle_memory import KeptVideo, measure_video
 
 _MOST_CODEC_THREADS = 16

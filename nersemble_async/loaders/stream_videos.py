@@ -10,9 +10,9 @@ from itertools import pairwise
 import anyio
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.stream_memory import StreamPlan
 from nersemble_async.loaders.video_lane import VideoLane
 from nersemble_async.workers import run_blocking, run_together

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import Frame, alpha_format
 from nersemble_async.loaders.frame_cache import FrameCache
 from nersemble_async.loaders.reader_pool import ReaderPool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nersemble_async.formats.decoded_frame import FrameArray
+from nersemble_async.formats.video.decoded_frame import FrameArray
 from nersemble_async.loaders.frame import Frame
 
 try:

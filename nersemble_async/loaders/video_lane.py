@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nersemble_async.formats.decoded_frame import DecodedFrame, FrameArray
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.packet_plan import IntArray, plan_packets
-from nersemble_async.formats.video_index import VideoIndex
-from nersemble_async.formats.video_reader import Frames, VideoReader
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import DecodedFrame, FrameArray
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex
+from nersemble_async.formats.video.packet_plan import IntArray, plan_packets
+from nersemble_async.formats.video.reader import Frames, VideoReader
+from nersemble_async.formats.video.source import VideoSource
 
 _STOP_FRAMES = 8
 """On the way to a frame that is far from its keyframe, so often a unit of work can end."""

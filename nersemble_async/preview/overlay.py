@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from nersemble_async.formats.cameras import project
-from nersemble_async.formats.pointcloud import Pointcloud
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
 from nersemble_async.preview.sheet import RgbImage
 
 _PIXELS_PER_POINT = 5.0

@@ -10,9 +10,9 @@ import numpy as np
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.cameras import load_camera_calibration, scale_intrinsics
-from nersemble_async.formats.image import read_png
-from nersemble_async.formats.pointcloud import read_pointcloud
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.image.picture import read_png
+from nersemble_async.formats.pointcloud.pcd_file import read_pointcloud
+from nersemble_async.formats.video.reader import VideoReader
 from nersemble_async.preview.overlay import draw_pointcloud
 from nersemble_async.preview.sheet import TILE_HEIGHT, RgbImage, Row, Tile, write_sheet
 

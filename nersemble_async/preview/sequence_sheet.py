@@ -18,9 +18,9 @@ from nersemble_async.benchmark.mono_flame_avatar import (
 )
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.errors import DecodeError, MetadataError, NotCachedError, SelectionError
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.flame_provider import FlameProvider
-from nersemble_async.formats.frame_format import FrameFormat
+from nersemble_async.formats.flame.provider import FlameProvider
+from nersemble_async.formats.video.decoded_frame import FrameArray
+from nersemble_async.formats.video.frame_format import FrameFormat
 from nersemble_async.preview.overlay import draw_mesh, draw_pointcloud, fade
 from nersemble_async.preview.sheet import RgbImage, Row, Tile, write_sheet
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from nersemble_async.benchmark.spec import BENCHMARKS, FileKind, Subtask, Task
 from nersemble_async.errors import DecodeError, SelectionError
-from nersemble_async.formats.image import read_png
+from nersemble_async.formats.image.picture import read_png
 from nersemble_async.preview.mesh_picture import draw_shaded_mesh
 from nersemble_async.preview.sheet import NoPictureError, RgbImage, Row, Tile
-from nersemble_async.submission.blocking_readers import SVFRSubmissionDataReader
 from nersemble_async.submission.entries import ExpectedEntry, submitted_subtasks
-from nersemble_async.submission.zip_entries import EntryError, ZipEntry
+from nersemble_async.submission.reading.blocking_readers import SVFRSubmissionDataReader
+from nersemble_async.submission.zips.zip_entries import EntryError, ZipEntry
 
 _CELLS_IN_A_ROW = 4
 

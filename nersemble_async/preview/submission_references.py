@@ -19,10 +19,10 @@ from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.data_managers.participant_files import ParticipantFiles
 from nersemble_async.errors import DecodeError, MetadataError, SelectionError
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.flame_provider import FlameProvider
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video import probe_video
+from nersemble_async.formats.flame.provider import FlameProvider
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.probe import probe_video
 from nersemble_async.preview.overlay import draw_mesh, draw_pointcloud, fade
 from nersemble_async.preview.sequence_sheet import Overlay
 from nersemble_async.preview.sheet import NoPictureError, RgbImage

@@ -26,7 +26,7 @@ from nersemble_async.submission.entries import (
     missing_entries,
     submitted_subtasks,
 )
-from nersemble_async.submission.zip_entries import SubmissionZip, ZipEntry
+from nersemble_async.submission.zips.zip_entries import SubmissionZip, ZipEntry
 
 OnProgress = Callable[[int, int], None]
 

@@ -16,8 +16,8 @@ from nersemble_async.errors import CacheError, DecodeError, DiskFullError, Metad
 from nersemble_async.preview.sheet import NoPictureError, RgbImage, Row, Tile
 from nersemble_async.preview.submission_references import ChooseFrame, Reference, Shot
 from nersemble_async.submission.entries import ExpectedEntry
-from nersemble_async.submission.entry_video import EntryVideo
-from nersemble_async.submission.zip_entries import EntryError, SubmissionZip, ZipEntry
+from nersemble_async.submission.reading.entry_video import EntryVideo
+from nersemble_async.submission.zips.zip_entries import EntryError, SubmissionZip, ZipEntry
 
 T = TypeVar("T")
 

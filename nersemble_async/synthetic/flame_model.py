@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nersemble_async.formats.flame_model import (
+from nersemble_async.formats.flame.model import (
     CONTOUR_LANDMARKS_FILE,
     MODEL_FILE,
     STATIC_LANDMARKS_FILE,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nersemble_async.formats.cameras import project
-from nersemble_async.formats.pointcloud import Pointcloud
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
 from nersemble_async.synthetic.ellipsoids import FloatArray
 from nersemble_async.synthetic.head_shape import HeadShape
 from nersemble_async.synthetic.head_texture import Appearance

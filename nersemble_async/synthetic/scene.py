@@ -9,8 +9,8 @@ import numpy as np
 
 from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.pointcloud import Pointcloud
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
 from nersemble_async.synthetic.anatomy import Anatomy
 from nersemble_async.synthetic.head_shape import HeadShape
 from nersemble_async.synthetic.head_texture import Appearance

@@ -26,9 +26,9 @@ from nersemble_async.benchmark.spec import (
     Task,
 )
 from nersemble_async.formats.cameras import save_camera_calibration
-from nersemble_async.formats.image import write_png
-from nersemble_async.formats.pointcloud import Pointcloud, write_pointcloud
-from nersemble_async.formats.video_encoder import VideoEncoder
+from nersemble_async.formats.image.picture import write_png
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud, write_pointcloud
+from nersemble_async.formats.video.encoder import VideoEncoder
 from nersemble_async.synthetic.metadata_files import metadata_content
 from nersemble_async.synthetic.people import seeded
 from nersemble_async.synthetic.rig import VIEW_WIDTH_METRES, calibration_of, rig_cameras

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nersemble_async.submission.validation import validate_zip
+from nersemble_async.submission.validation.validate import validate_zip
 from tests.integration.test_cli_terminal import on_terminal
 from tests.support.fetching import (
     Finished,

@@ -28,7 +28,7 @@ from nersemble_async.errors import (
 )
 from nersemble_async.fetch.fetcher import Fetcher
 from nersemble_async.formats.cameras import load_camera_calibration
-from nersemble_async.formats.decoded_frame import FrameArray
+from nersemble_async.formats.video.decoded_frame import FrameArray
 from nersemble_async.settings import Settings
 from tests.support.fetching import settings_for
 from tests.support.gapped_root import SERIALS, TIMESTEPS, make_gapped_root

@@ -18,7 +18,7 @@ from nersemble_async.errors import CacheError
 from nersemble_async.fetch.fetcher import Fetcher
 from nersemble_async.fetch.plan import FetchPlan
 from nersemble_async.fetch.progress import Outcome
-from nersemble_async.formats.pointcloud import read_pointcloud
+from nersemble_async.formats.pointcloud.pcd_file import read_pointcloud
 from tests.support import faults
 from tests.support.corpora import Corpus, digests, pointclouds, state_files, visible_files
 from tests.support.faulty_server import FaultyServer

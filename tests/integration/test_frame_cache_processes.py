@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nersemble_async.errors import DiskFullError
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame_cache import FrameCache
 from tests.integration import test_fetch_disk_full
 from tests.support.frame_cache_process import KEY, use

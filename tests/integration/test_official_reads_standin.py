@@ -9,9 +9,9 @@ import numpy as np
 
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.formats.cameras import load_camera_calibration
-from nersemble_async.formats.flame import load_flame_tracking
-from nersemble_async.formats.image import read_png
-from nersemble_async.formats.pointcloud import read_pointcloud
+from nersemble_async.formats.flame.tracking import load_flame_tracking
+from nersemble_async.formats.image.picture import read_png
+from nersemble_async.formats.pointcloud.pcd_file import read_pointcloud
 from nersemble_async.synthetic.dataset import synthesize
 from tests.support.official import official_python, run_official
 from tests.support.stand_in import TINY, tiny_stand_in

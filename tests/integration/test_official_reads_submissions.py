@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from nersemble_async.benchmark.spec import BENCHMARKS
-from nersemble_async.submission import readers
-from nersemble_async.submission.blocking_readers import (
+from nersemble_async.submission.reading import readers
+from nersemble_async.submission.reading.blocking_readers import (
     MonoFlameAvatarSubmissionDataReader,
     NVSSubmissionDataReader,
     SVFRSubmissionDataReader,

@@ -10,8 +10,8 @@ import pytest
 
 from nersemble_async.benchmark.spec import Task
 from nersemble_async.submission.issues import SubmissionReport
-from nersemble_async.submission.official_report import official_report
-from nersemble_async.submission.validation import validate_zip
+from nersemble_async.submission.validation.official_report import official_report
+from nersemble_async.submission.validation.validate import validate_zip
 from tests.support.broken_files import MESHES, VIDEOS
 from tests.support.broken_zips import NAMES, BrokenZip
 from tests.support.official import official_python, run_official

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from nersemble_async.submission.entries import expected_entries
-from nersemble_async.submission.video_checks import check_video
+from nersemble_async.submission.validation.video_checks import check_video
 from tests.support.head_videos import SMALL_SPEC, head, write_frames, write_heads
 from tests.support.official import run_official
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import Frame
 from nersemble_async.loaders.shuffled import open_shuffled
 from tests.support.shuffling import ALL_STEPS, N_FRAMES, write_cameras

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.pointcloud import Pointcloud, write_pointcloud
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud, write_pointcloud
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frames import open_frames
 from nersemble_async.loaders.multi_view import open_multi_view
 from tests.support.streams import SERIALS, break_frame, encode, run_alone, steps_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nersemble_async.formats.video_encoder import VideoEncoder
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.encoder import VideoEncoder
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frames import open_frames
 from nersemble_async.loaders.multi_view import open_multi_view
 from tests.support.streams import SERIALS, steps_of

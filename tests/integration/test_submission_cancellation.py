@@ -17,9 +17,10 @@ import pytest
 
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.errors import SubmissionError
-from nersemble_async.submission import thread_lifetimes, writers
-from nersemble_async.submission.archive import Archive
-from nersemble_async.submission.writers import (
+from nersemble_async.submission import thread_lifetimes
+from nersemble_async.submission.writing import writers
+from nersemble_async.submission.writing.archive import Archive
+from nersemble_async.submission.writing.writers import (
     MonoFlameAvatarSubmissionDataWriter,
     SVFRSubmissionDataWriter,
 )

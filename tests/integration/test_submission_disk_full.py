@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import DiskFullError
-from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
-from nersemble_async.submission.video_writers import MonoFlameAvatarSubmissionDataWriter
+from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
+from nersemble_async.submission.writing.video_writers import MonoFlameAvatarSubmissionDataWriter
 from tests.support.small_disks import grow, require_mounting, run_in_namespace, small_disk
 from tests.support.submissions import (
     FACES,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nersemble_async.submission.video_readers import MonoFlameAvatarSubmissionDataReader
+from nersemble_async.submission.reading.video_readers import MonoFlameAvatarSubmissionDataReader
 from tests.support.submission_child import (
     N_FRAMES,
     N_MESHES,

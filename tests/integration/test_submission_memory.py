@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nersemble_async.formats.video_encoder import encoder_memory_bytes
+from nersemble_async.formats.video.encoder import encoder_memory_bytes
 
 MIB = 1 << 20
 
@@ -15,11 +15,11 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
-from nersemble_async.submission import video_validation
-from nersemble_async.submission.archive import Archive
-from nersemble_async.submission.encoding_pool import EncodingPool
+from nersemble_async.submission.validation import video_validation
+from nersemble_async.submission.writing.archive import Archive
+from nersemble_async.submission.writing.encoding_pool import EncodingPool
 from nersemble_async.submission.entries import expected_entries
-from nersemble_async.submission.video_sink import Encoding, VideoSink
+from nersemble_async.submission.writing.video_sink import Encoding, VideoSink
 
 target, n_videos, n_frames, width, height = sys.argv[1], *map(int, sys.argv[2:])
 archive = Archive(Path(target), {"task": "nvs"}, resume=None)

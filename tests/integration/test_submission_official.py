@@ -14,14 +14,14 @@ import numpy.typing as npt
 import pytest
 
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
-from nersemble_async.submission.blocking_readers import (
+from nersemble_async.submission.reading.blocking_readers import (
     MonoFlameAvatarSubmissionDataReader,
     NVSSubmissionDataReader,
     SVFRSubmissionDataReader,
 )
-from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
-from nersemble_async.submission.official_report import official_report
-from nersemble_async.submission.video_writers import (
+from nersemble_async.submission.validation.official_report import official_report
+from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
+from nersemble_async.submission.writing.video_writers import (
     MonoFlameAvatarSubmissionDataWriter,
     NVSSubmissionDataWriter,
 )

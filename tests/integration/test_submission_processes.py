@@ -15,8 +15,8 @@ import pytest
 
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.errors import CacheLockedError
-from nersemble_async.submission.video_readers import MonoFlameAvatarSubmissionDataReader
-from nersemble_async.submission.video_writers import MonoFlameAvatarSubmissionDataWriter
+from nersemble_async.submission.reading.video_readers import MonoFlameAvatarSubmissionDataReader
+from nersemble_async.submission.writing.video_writers import MonoFlameAvatarSubmissionDataWriter
 from tests.support.submissions import Lengths
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ BEGIN = """
 import gc, json, os, sys
 import numpy as np
 from nersemble_async.errors import NersembleError
-from nersemble_async.submission.video_writers import MonoFlameAvatarSubmissionDataWriter
+from nersemble_async.submission.writing.video_writers import MonoFlameAvatarSubmissionDataWriter
 from tests.support.submissions import Lengths
 
 still = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
@@ -157,7 +157,7 @@ REFUSED = """
 import os, sys
 from pathlib import Path
 from nersemble_async.errors import CacheError
-from nersemble_async.submission.archive import Archive
+from nersemble_async.submission.writing.archive import Archive
 if os.getuid() == 0:  # who may everything
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)

@@ -13,7 +13,7 @@ import pytest
 from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.formats.cameras import load_camera_calibration, project
-from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud, read_pointcloud
 from nersemble_async.synthetic.dataset import synthesize
 from nersemble_async.synthetic.scale import SCALES
 from tests.support.videos import decode_frame

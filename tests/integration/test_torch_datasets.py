@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from tests.support.shuffling import ALL_STEPS, N_FRAMES, SERIALS, SIZE, write_cameras
 from tests.support.torch_python import run_with_torch
 from tests.support.videos import RgbImage, decode_all

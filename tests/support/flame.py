@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nersemble_async.formats.flame import FlameTracking
+from nersemble_async.formats.flame.tracking import FlameTracking
 
 
 def random_tracking(n_frames: int, seed: int = 0) -> FlameTracking:

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame_cache import FrameCache
 from tests.support.frame_cache_process import KEY, report
 

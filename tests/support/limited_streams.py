@@ -16,7 +16,7 @@ from pathlib import Path
 from nersemble_async.cache.eviction import TransientFiles
 from nersemble_async.cache.store import Store
 from nersemble_async.fetch.fetcher import Fetcher
-from nersemble_async.formats.pointcloud import Pointcloud
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud
 from nersemble_async.loaders.pointclouds import PointcloudStream, open_pointclouds
 from tests.support.corpora import planned_pointcloud
 from tests.support.fetching import settings_for

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from nersemble_async.benchmark.spec import Task
-from nersemble_async.formats.mesh import write_mesh
+from nersemble_async.formats.mesh.mesh_file import write_mesh
 from nersemble_async.submission.entries import ExpectedEntry
 from tests.support.submissions import RgbImage, head_mesh, mesh_entries, pictures, video_entries
 

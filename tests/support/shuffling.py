@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.shuffle_layout import ShuffleLayout
 from nersemble_async.loaders.shuffle_plan import Mixing, Shard
 from tests.support.videos import write_video

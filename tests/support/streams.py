@@ -15,11 +15,11 @@ import anyio.to_thread
 import numpy as np
 
 from nersemble_async.errors import DecodeError
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_encoder import VideoEncoder
-from nersemble_async.formats.video_index import build_video_index
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import FrameArray
+from nersemble_async.formats.video.encoder import VideoEncoder
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import build_video_index
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.lock_step import LockStep
 from nersemble_async.loaders.stream_videos import Step
 from tests.support.videos import moving_pattern

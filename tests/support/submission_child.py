@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nersemble_async.submission import mesh_validation, video_validation
-from nersemble_async.submission.mesh_writer import SVFRSubmissionDataWriter
-from nersemble_async.submission.video_writers import MonoFlameAvatarSubmissionDataWriter
+from nersemble_async.submission.validation import mesh_validation, video_validation
+from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
+from nersemble_async.submission.writing.video_writers import MonoFlameAvatarSubmissionDataWriter
 from tests.support.submissions import (
     FACES,
     VERTICES,

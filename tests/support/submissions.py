@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nersemble_async.benchmark.metadata import MonoFlameAvatarMetadata, NVSMetadata
 from nersemble_async.benchmark.spec import BENCHMARKS, FileKind, Task
-from nersemble_async.formats.mesh import write_mesh
+from nersemble_async.formats.mesh.mesh_file import write_mesh
 from nersemble_async.submission.entries import ExpectedEntry, expected_entries
 from tests.support.videos import write_video
 from tests.support.zips import make_zip, stored

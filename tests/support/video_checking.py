@@ -7,7 +7,7 @@ from pathlib import Path
 from nersemble_async.submission.entries import ExpectedEntry, expected_entries
 from nersemble_async.submission.issues import SubmissionIssue
 from nersemble_async.submission.rules import RULES
-from nersemble_async.submission.video_checks import VideoFindings, check_video
+from nersemble_async.submission.validation.video_checks import VideoFindings, check_video
 from tests.support.head_videos import SMALL_SPEC
 
 ENTRY: ExpectedEntry = next(iter(expected_entries("nvs").values()))

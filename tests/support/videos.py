@@ -11,7 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.video.reader import VideoReader
 
 RgbImage = npt.NDArray[np.uint8]
 

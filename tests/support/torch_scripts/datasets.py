@@ -18,8 +18,8 @@ from torchdata.stateful_dataloader import (  # type: ignore[import-not-found, un
     StatefulDataLoader,
 )
 
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame_cache import FrameCache
 from nersemble_async.loaders.torch import FrameDataset, ShuffledFrames
 

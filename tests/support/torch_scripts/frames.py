@@ -8,7 +8,7 @@ import sys
 import torch  # type: ignore[import-not-found, unused-ignore]
 
 from nersemble_async.errors import InvalidPredictionError
-from nersemble_async.submission.predictions import rgb_image
+from nersemble_async.submission.writing.predictions import rgb_image
 
 SIZE = (4, 6)
 

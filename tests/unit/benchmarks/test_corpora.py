@@ -17,7 +17,7 @@ from benchmarks.corpora import (
     points_within,
     wrong_files,
 )
-from nersemble_async.formats.pcd_header import check_pointcloud
+from nersemble_async.formats.pointcloud.pcd_header import check_pointcloud
 
 SPEC = CorpusSpec("tiny", 3, 5_000)
 

@@ -12,7 +12,7 @@ from benchmarks import load_peers
 from benchmarks.load_corpora import MANY_CAMERAS, QUICK, LoadCorpus, ready_load_corpus
 from benchmarks.load_runs import LoadBench, LoadRun, Reference
 from benchmarks.load_scenarios import LoadTool, load_rows
-from nersemble_async.formats.video_index import build_video_index
+from nersemble_async.formats.video.index import build_video_index
 
 ROWS = load_rows(QUICK)
 BLOCKING = LoadTool("ours, blocking", "ours_blocking", "sequential")

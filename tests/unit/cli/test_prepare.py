@@ -21,7 +21,7 @@ from nersemble_async.cli.app import main
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.data_managers.participant_files import ParticipantFiles
 from nersemble_async.data_managers.prepared_frames import make_frame_cache
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.video.reader import VideoReader
 from nersemble_async.loaders.frame_cache import FillReport, FrameCache
 from nersemble_async.settings import Settings
 from nersemble_async.sync import NVSDataManager

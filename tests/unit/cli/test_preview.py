@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nersemble_async.cli.app import main
-from nersemble_async.formats.image import read_png
+from nersemble_async.formats.image.picture import read_png
 from tests.support.submission_files import good_video
 from tests.support.submissions import video_entries
 

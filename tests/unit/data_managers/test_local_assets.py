@@ -10,7 +10,7 @@ import pytest
 
 from nersemble_async.benchmark.keys import ImageKey
 from nersemble_async.errors import DecodeError, MetadataError, NotCachedError, SelectionError
-from nersemble_async.formats.video_index import VideoIndex, build_video_index
+from nersemble_async.formats.video.index import VideoIndex, build_video_index
 from nersemble_async.loaders.frame_cache import FrameCache
 from nersemble_async.settings import Settings
 from nersemble_async.sync import MonoFlameAvatarDataManager, NVSDataManager, SVFRDataManager
@@ -173,7 +173,7 @@ def test_a_root_that_cannot_be_written_to_is_read(
         builds.append(path)
         return build_video_index(path)
 
-    monkeypatch.setattr("nersemble_async.formats.video_index.build_video_index", build)
+    monkeypatch.setattr("nersemble_async.formats.video.index.build_video_index", build)
     manager = NVSDataManager(root, 443)
     for timestep in (3, 0, 7, 0):
         assert manager.load_image("FREE", SERIAL, timestep).shape[2] == 3

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from nersemble_async.benchmark.spec import BENCHMARKS, FileKind
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.content import check_content
-from nersemble_async.formats.image import write_png
-from nersemble_async.formats.pointcloud import Pointcloud, write_pointcloud
-from nersemble_async.formats.video_encoder import VideoEncoder
+from nersemble_async.formats.image.picture import write_png
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud, write_pointcloud
+from nersemble_async.formats.video.encoder import VideoEncoder
 
 NVS_METADATA = {"sequences": {"388": {"sequence_name": "GLASSES", "timesteps": [0, 1]}}}
 MONO_METADATA = {

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nersemble_async.formats.flame import FlameTracking, save_flame_tracking
+from nersemble_async.formats.flame.tracking import FlameTracking, save_flame_tracking
 from nersemble_async.formats.inspection import Facts, inspect_file
-from nersemble_async.formats.pointcloud import Pointcloud, write_pointcloud
-from nersemble_async.formats.video_index import build_video_index
+from nersemble_async.formats.pointcloud.pcd_file import Pointcloud, write_pointcloud
+from nersemble_async.formats.video.index import build_video_index
 from tests.support.videos import write_video
 
 

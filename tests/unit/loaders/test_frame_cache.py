@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from nersemble_async.errors import DecodeError, SelectionError
-from nersemble_async.formats.decoded_frame import DecodedFrame
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_encoder import VideoEncoder
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import DecodedFrame
+from nersemble_async.formats.video.encoder import VideoEncoder
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame_cache import FillReport, FrameCache, FrameCacheMode
 from tests.support.tagged_videos import write_tagged_video
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import DecodeError, SelectionError
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.decoded_frame import FrameArray
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import alpha_format
 from nersemble_async.loaders.frames import FrameStream, open_frames
 from tests.support.streams import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders import known_videos
 from nersemble_async.loaders.known_videos import KnownVideos, identity_of
 from tests.support.videos import write_video

@@ -20,11 +20,15 @@ from nersemble_async.errors import (
     SelectionError,
 )
 from nersemble_async.formats.cameras import CameraCalibration
-from nersemble_async.formats.decoded_frame import FrameArray
-from nersemble_async.formats.flame import FlameTracking
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.pointcloud import Pointcloud, read_pointcloud, write_pointcloud
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.flame.tracking import FlameTracking
+from nersemble_async.formats.pointcloud.pcd_file import (
+    Pointcloud,
+    read_pointcloud,
+    write_pointcloud,
+)
+from nersemble_async.formats.video.decoded_frame import FrameArray
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import alpha_format
 from nersemble_async.loaders.multi_view import (
     MultiViewStream,

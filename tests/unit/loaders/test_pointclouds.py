@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import DecodeError, NotCachedError
-from nersemble_async.formats.pointcloud import (
+from nersemble_async.formats.pointcloud.pcd_file import (
     Pointcloud,
     PointcloudField,
     read_pointcloud,

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import DecodeError, SelectionError
-from nersemble_async.formats.video_reader import VideoReader
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.reader import VideoReader
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.reader_pool import ReaderPool
 from tests.support.tagged_videos import write_tagged_video
 from tests.support.videos import decode_all

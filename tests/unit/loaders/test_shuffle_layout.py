@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import SelectionError
-from nersemble_async.formats.video_index import VideoIndex, build_video_index
+from nersemble_async.formats.video.index import VideoIndex, build_video_index
 from nersemble_async.loaders.shuffle_layout import Step, make_layout
 from tests.support.shuffling import ALL_STEPS, GOP, N_FRAMES, SERIALS, write_cameras
 from tests.support.videos import write_video

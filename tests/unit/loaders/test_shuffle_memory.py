@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nersemble_async.errors import ConfigurationError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_index import VideoIndex, build_video_index
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex, build_video_index
+from nersemble_async.formats.video.reader import VideoReader
 from nersemble_async.loaders.shuffle_memory import KeptVideo, measure_video, plan_memory
 from tests.support.videos import write_video
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from nersemble_async.errors import ConfigurationError, DecodeError, SelectionError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.video_source import VideoSource
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.source import VideoSource
 from nersemble_async.loaders.frame import Frame, alpha_format
 from nersemble_async.loaders.shuffle_plan import Mixing, Shard
 from nersemble_async.loaders.shuffled_epochs import ShuffledEpochs, ShuffleRequest

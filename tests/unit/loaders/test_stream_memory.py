@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nersemble_async.errors import ConfigurationError
-from nersemble_async.formats.frame_format import FrameFormat
-from nersemble_async.formats.packet_plan import IntArray, plan_packets
-from nersemble_async.formats.video_index import VideoIndex, build_video_index
+from nersemble_async.formats.video.frame_format import FrameFormat
+from nersemble_async.formats.video.index import VideoIndex, build_video_index
+from nersemble_async.formats.video.packet_plan import IntArray, plan_packets
 from nersemble_async.loaders.stream_memory import StreamPlan, plan_stream, plan_within
 from nersemble_async.loaders.video_lane import plan_stops
 from tests.support.streams import encode

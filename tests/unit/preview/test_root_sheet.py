@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nersemble_async.formats.image import read_png
+from nersemble_async.formats.image.picture import read_png
 from nersemble_async.preview.root_sheet import write_root_sheet
 from tests.support.stand_in import tiny_stand_in
 

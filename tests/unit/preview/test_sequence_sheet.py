@@ -12,7 +12,7 @@ from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.data_managers.local_assets import LocalAssets
 from nersemble_async.data_managers.participant_files import ParticipantFiles
 from nersemble_async.errors import DecodeError, NotCachedError, SelectionError
-from nersemble_async.formats.image import read_png
+from nersemble_async.formats.image.picture import read_png
 from nersemble_async.preview.sequence_sheet import (
     Overlay,
     SheetOptions,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nersemble_async.formats.image import read_png
+from nersemble_async.formats.image.picture import read_png
 from nersemble_async.preview.sheet import Row, Tile, write_sheet
 
 ROWS = [Row("one", [Tile("tile", lambda: np.zeros((9, 9, 3), np.uint8))])]

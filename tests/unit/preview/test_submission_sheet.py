@@ -15,8 +15,8 @@ from PIL import Image
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.errors import SelectionError, SubmissionError
 from nersemble_async.formats.cameras import load_camera_calibration
-from nersemble_async.formats.image import read_png
-from nersemble_async.formats.video_reader import VideoReader
+from nersemble_async.formats.image.picture import read_png
+from nersemble_async.formats.video.reader import VideoReader
 from nersemble_async.preview.sequence_sheet import Overlay
 from nersemble_async.preview.submission_sheet import (
     SubmissionSheetOptions,

@@ -13,10 +13,10 @@ from nersemble_async.benchmark.metadata import parse_metadata
 from nersemble_async.benchmark.spec import BENCHMARKS, SERIALS, TASKS, FileKind, Task
 from nersemble_async.formats.cameras import load_camera_calibration
 from nersemble_async.formats.content import check_content
-from nersemble_async.formats.flame import load_flame_tracking
-from nersemble_async.formats.image import read_png
-from nersemble_async.formats.pointcloud import read_pointcloud
-from nersemble_async.formats.video import probe_video
+from nersemble_async.formats.flame.tracking import load_flame_tracking
+from nersemble_async.formats.image.picture import read_png
+from nersemble_async.formats.pointcloud.pcd_file import read_pointcloud
+from nersemble_async.formats.video.probe import probe_video
 from nersemble_async.synthetic.dataset import SynthesisProgress, synthesize
 from nersemble_async.synthetic.tiny_layout import published_files
 from tests.support.stand_in import TINY, tiny_stand_in

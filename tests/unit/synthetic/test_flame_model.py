@@ -9,8 +9,8 @@ import pytest
 
 from nersemble_async.benchmark.keys import SequenceKey
 from nersemble_async.formats.cameras import project
-from nersemble_async.formats.flame_model import FlameModel, load_flame_model
-from nersemble_async.formats.flame_provider import FlameProvider
+from nersemble_async.formats.flame.model import FlameModel, load_flame_model
+from nersemble_async.formats.flame.provider import FlameProvider
 from nersemble_async.synthetic.flame_model import write_synthetic_flame
 from nersemble_async.synthetic.head_shape import HeadShape
 from nersemble_async.synthetic.rig import rig_cameras

@@ -1,0 +1,1 @@
+"""FLAME: trackings, the model's files read as data, vertices and landmarks."""

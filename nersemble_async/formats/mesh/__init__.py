@@ -1,0 +1,1 @@
+"""Meshes and their landmarks: PLY, OBJ, npy."""

@@ -1,0 +1,1 @@
+"""Pointclouds in every PCD encoding."""

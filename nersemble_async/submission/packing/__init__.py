@@ -1,0 +1,1 @@
+"""A submission from folders of pictures, videos or meshes."""

@@ -1,0 +1,1 @@
+"""Predictions into a zip, frame by frame."""

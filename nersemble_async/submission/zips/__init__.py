@@ -1,0 +1,1 @@
+"""The zip format: records that are written, entries that are read safely."""

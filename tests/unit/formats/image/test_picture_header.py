@@ -1,0 +1,54 @@
+"""What a picture is, by its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nersemble_async.errors import DecodeError
+from nersemble_async.formats.image.picture_header import PictureHeader, read_picture_header
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("RGB", PictureHeader(6, 4, "RGB", 8, has_alpha=False)),
+        ("RGBA", PictureHeader(6, 4, "RGBA", 8, has_alpha=True)),
+        ("L", PictureHeader(6, 4, "L", 8, has_alpha=False)),
+        ("LA", PictureHeader(6, 4, "LA", 8, has_alpha=True)),
+        ("1", PictureHeader(6, 4, "1", 1, has_alpha=False)),
+    ],
+)
+def test_size_mode_and_depth_of_a_png(tmp_path: Path, mode: str, expected: PictureHeader) -> None:
+    path = tmp_path / "a.png"
+    Image.new(mode, (6, 4)).save(path)
+    assert read_picture_header(path) == expected
+
+
+def test_a_transparent_colour_is_alpha(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (6, 4)).save(path, transparency=(0, 0, 0))
+    assert read_picture_header(path).has_alpha
+
+
+def test_sixteen_bits_are_told_although_pillow_reads_eight(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((4, 6), np.uint16)).save(path)
+    assert read_picture_header(path).n_bits == 16
+
+
+def test_a_jpeg_is_told_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (6, 4)).save(path, format="JPEG")
+    assert read_picture_header(path) == PictureHeader(6, 4, "RGB", 8, has_alpha=False)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(40)])
+def test_other_bytes_are_a_decode_error(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    with pytest.raises(DecodeError):
+        read_picture_header(path)

@@ -1,0 +1,113 @@
+"""Lanes: in order, side by side, bounded, and their errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from nersemble_async.submission.writing.encoding_pool import EncodingPool, Lane
+
+
+@pytest.fixture
+def pool() -> Iterator[EncodingPool]:
+    made = EncodingPool(2)
+    yield made
+    made.close()
+
+
+def test_each_lane_keeps_its_order(pool: EncodingPool) -> None:
+    seen: list[list[int]] = [[] for _ in range(20)]
+    lanes: list[Lane[int]] = [Lane(pool, handled.append) for handled in seen]
+    for item in range(50):
+        for lane in lanes:
+            lane.put(item)
+    for lane in lanes:
+        lane.join()
+    assert seen == [list(range(50))] * 20
+
+
+def test_two_lanes_are_worked_on_at_once(pool: EncodingPool) -> None:
+    together = threading.Barrier(2)
+    lanes: list[Lane[int]] = [Lane(pool, lambda _: void(together.wait(30))) for _ in range(2)]
+    for lane in lanes:
+        lane.put(1)
+    for lane in lanes:
+        lane.join()
+    assert not together.broken
+
+
+def void(_: object) -> None:
+    pass
+
+
+def test_whoever_brings_waits_where_enough_wait(pool: EncodingPool) -> None:
+    go_on = threading.Event()
+    in_hand = threading.Event()
+    brought: list[int] = []
+
+    def handle(_: int) -> None:
+        in_hand.set()
+        go_on.wait(30)
+
+    lane: Lane[int] = Lane(pool, handle)
+
+    def bring() -> None:
+        for item in range(10):
+            lane.put(item)
+            brought.append(item)
+
+    bringing = threading.Thread(target=bring)
+    bringing.start()
+    assert in_hand.wait(30)
+    assert len(brought) <= 4
+    go_on.set()
+    bringing.join(30)
+    lane.join()
+    assert brought == list(range(10))
+
+
+def test_an_error_is_told_to_whoever_brings_the_next(pool: EncodingPool) -> None:
+    handled: list[int] = []
+
+    def handle(item: int) -> None:
+        if item == 3:
+            raise OSError("full")
+        handled.append(item)
+
+    lane: Lane[int] = Lane(pool, handle)
+
+    def bring() -> None:
+        for item in range(100):
+            lane.put(item)
+
+    with pytest.raises(OSError, match="full"):
+        bring()
+    with pytest.raises(OSError, match="full"):
+        lane.join()
+    assert handled == [0, 1, 2]
+    other: Lane[int] = Lane(pool, handled.append)
+    other.put(9)
+    other.join()
+    assert handled[-1] == 9
+
+
+def test_what_waits_is_dropped(pool: EncodingPool) -> None:
+    go_on = threading.Event()
+    handled: list[int] = []
+
+    def handle(item: int) -> None:
+        go_on.wait(30)
+        handled.append(item)
+
+    lane: Lane[int] = Lane(pool, handle)
+    for item in range(3):
+        lane.put(item)
+    dropping = threading.Thread(target=lane.drop)
+    dropping.start()
+    go_on.set()
+    dropping.join(30)
+    lane.join()
+    assert handled == list(range(len(handled)))
+    assert len(handled) <= 3

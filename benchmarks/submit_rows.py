@@ -25,7 +25,7 @@ class SubmitSizes:
     """Of one camera: a short and a long video, for memory."""
 
 
-FULL = SubmitSizes("full", (1100, 1604), 3, 100, (300, LONG))
+FULL = SubmitSizes("full", (1100, 1604), 2, 200, (300, LONG))
 QUICK = SubmitSizes("quick", (1100, 1604), 2, 3, (3, 6))
 
 

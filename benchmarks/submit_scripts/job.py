@@ -35,12 +35,25 @@ class SubmitJob:
     options: dict[str, Any] = field(default_factory=dict)
     """What distinguishes a tool's settings."""
 
-    def frame(self, stored: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
-        """A frame of a file that was opened with `numpy.load`."""
-        period = max(1, 2 * (len(stored) - 1))
-        place = index % period
-        image: npt.NDArray[np.uint8] = stored[min(place, period - place)]
-        return image
+
+class StoredFrames:
+    """Frames of one camera, each read into memory of its own when it is wanted.
+
+    Not mapped: mapped pages would count as memory of whoever reads them.
+    """
+
+    def __init__(self, path: str) -> None:
+        mapped = np.load(path, mmap_mode="r")
+        self._path, self._shape, self._offset = path, mapped.shape, mapped.offset
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """A frame; beyond the last one they go back, and forth again."""
+        n_frames, *shape = self._shape
+        period = max(1, 2 * (n_frames - 1))
+        place = min(index % period, period - index % period)
+        n_bytes = int(np.prod(shape))
+        frame = np.fromfile(self._path, np.uint8, n_bytes, offset=self._offset + place * n_bytes)
+        return frame.reshape(shape)
 
 
 def meshes(n: int) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:

@@ -23,7 +23,7 @@ from nersemble_benchmark.data.submission_data import (
 )
 
 from benchmarks.load_scripts.job import Meter, Outcome
-from benchmarks.submit_scripts.job import SubmitJob, answer, meshes
+from benchmarks.submit_scripts.job import StoredFrames, SubmitJob, answer, meshes
 
 _PARTICIPANT, _SEQUENCE = BENCHMARK_NVS_IDS_AND_SEQUENCES[0]
 
@@ -32,8 +32,8 @@ def encode(job: SubmitJob) -> Outcome:
     """A video after another: the writer takes lists of all frames."""
     with Meter() as meter, NVSSubmissionDataWriter(job.zip_path) as writer:
         for serial, path in zip(BENCHMARK_NVS_HOLD_OUT_SERIALS, job.frames, strict=False):
-            stored = np.load(path, mmap_mode="r")
-            frames = [np.array(job.frame(stored, index)) for index in range(job.n_frames)]
+            stored = StoredFrames(path)
+            frames = [stored[index] for index in range(job.n_frames)]
             writer.add_video(_PARTICIPANT, _SEQUENCE, serial, frames)
     outcome = meter.outcome(len(job.frames) * job.n_frames)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -49,9 +49,9 @@ def fidelity(job: SubmitJob) -> Outcome:
     ssim: list[float] = []
     with Meter() as meter:
         for serial, path in zip(BENCHMARK_NVS_HOLD_OUT_SERIALS, job.frames, strict=False):
-            stored = np.load(path, mmap_mode="r")
+            stored = StoredFrames(path)
             for index, read in enumerate(reader.load_video(_PARTICIPANT, _SEQUENCE, serial)):
-                frame = job.frame(stored, index)
+                frame = stored[index]
                 error = np.mean(np.square(read.astype(np.float32) - frame))
                 psnr.append(10 * float(np.log10(255**2 / error)))
                 ssim.append(_ssim(read, frame))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.load_scripts.job import Meter, Outcome
-from benchmarks.submit_scripts.job import SubmitJob, answer, meshes
+from benchmarks.submit_scripts.job import StoredFrames, SubmitJob, answer, meshes
 from nersemble_async import NVSSubmissionDataWriter as AwaitedNVSSubmissionDataWriter
 from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.submission.entries import expected_entries
@@ -51,8 +51,8 @@ def _options(job: SubmitJob) -> dict[str, Any]:
     }
 
 
-def _stored(job: SubmitJob) -> list[npt.NDArray[np.uint8]]:
-    return [np.load(path, mmap_mode="r") for path in job.frames]
+def _stored(job: SubmitJob) -> list[StoredFrames]:
+    return [StoredFrames(path) for path in job.frames]
 
 
 def _outcome(job: SubmitJob, meter: Meter, units: int) -> Outcome:
@@ -75,7 +75,7 @@ def at_once(job: SubmitJob) -> Outcome:
         ]
         for index in range(job.n_frames):
             for video, frames in zip(videos, stored, strict=True):
-                video.write(job.frame(frames, index))
+                video.write(frames[index])
             meter.step(index, job.n_frames)
     return _outcome(job, meter, len(stored) * job.n_frames)
 
@@ -84,8 +84,8 @@ def in_turn(job: SubmitJob) -> Outcome:
     """A video after another, as the official writer takes them."""
     stored = _stored(job)
 
-    def each(frames: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-        return (job.frame(frames, index) for index in range(job.n_frames))
+    def each(frames: StoredFrames) -> Iterator[npt.NDArray[np.uint8]]:
+        return (frames[index] for index in range(job.n_frames))
 
     with Meter() as meter, NVSSubmissionDataWriter(job.zip_path, **_options(job)) as writer:
         for serial, frames in zip(_NVS.submission_serials, stored, strict=False):
@@ -98,11 +98,11 @@ def awaited(job: SubmitJob) -> Outcome:
     stored = _stored(job)
 
     async def write(
-        writer: AwaitedNVSSubmissionDataWriter, serial: str, frames: npt.NDArray[np.uint8]
+        writer: AwaitedNVSSubmissionDataWriter, serial: str, frames: StoredFrames
     ) -> None:
         async with writer.open_video(_PARTICIPANT, _SEQUENCE, serial) as video:
             for index in range(job.n_frames):
-                await video.write(job.frame(frames, index))
+                await video.write(frames[index])
 
     async def main() -> None:
         async with (

@@ -26,6 +26,7 @@ def validate_zip(
     deep: bool = False,
     on_progress: OnProgress | None = None,
     threads: int | None = None,
+    temporary_folder: Path | None = None,
 ) -> SubmissionReport:
     """Look at everything, and tell every problem at once.
 
@@ -38,13 +39,15 @@ def validate_zip(
         deep: decode every frame of every video.
         on_progress: called in this thread, ten times a second or more often.
         threads: videos looked at at a time; None: as many as there are cores.
+        temporary_folder: where videos are extracted to, one for each thread; None: where `tempfile`
+            puts them.
 
     Raises:
         OSError: the file is not there or cannot be read.
         DiskFullError: no room for one video in the folder for temporary files.
     """
     try:
-        submission = SubmissionZip(path)
+        submission = SubmissionZip(path, temporary_folder=temporary_folder)
     except SubmissionError as error:
         found = str(error).removeprefix(f"{path} is ")
         issue = breach("not-a-zip", None, found, "a zip")

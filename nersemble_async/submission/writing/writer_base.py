@@ -123,8 +123,15 @@ class SubmissionDataWriter:
     ) -> None:
         from nersemble_async.submission.validation.validate import validate_zip  # noqa: PLC0415 -- 0.1 s
 
+        folder = self._archive.folder  # beside the zip, where there is room, and not in /tmp
+        folder.mkdir(exist_ok=True)
         report = validate_zip(
-            path, self._task, self._metadata(), root=root, on_progress=on_progress
+            path,
+            self._task,
+            self._metadata(),
+            root=root,
+            on_progress=on_progress,
+            temporary_folder=folder,
         )
         self.report = replace(report, path=self._archive.target)
         allowed = _INCOMPLETE_RULES if self._allow_partial else ()

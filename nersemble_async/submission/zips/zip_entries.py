@@ -38,14 +38,16 @@ class SubmissionZip:
 
     Args:
         path: the zip.
+        temporary_folder: where entries are extracted to; None: where `tempfile` puts them.
 
     Raises:
         SubmissionError: not a zip, cut off, or with more than 100,000 entries.
         OSError: the file is not there or cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, temporary_folder: Path | None = None) -> None:
         self.path = path
+        self._temporary_folder = temporary_folder
         # A pipe would block until somebody writes to it.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._lock = threading.Lock()
@@ -101,7 +103,8 @@ class SubmissionZip:
         """The content as a file of its own, in a private folder that is deleted afterwards.
 
         The name is ours, with the entry's suffix where that is one of the benchmark's. The folder
-        lies where `tempfile` puts it: the environment variable TMPDIR says where.
+        lies in ``temporary_folder``, else where `tempfile` puts it: the environment variable TMPDIR
+        says where.
 
         Raises:
             EntryError, ValueError: as in `read`.
@@ -111,10 +114,12 @@ class SubmissionZip:
         self._check_claims(entry)  # before there is looked for as much room
         suffix = PurePosixPath(entry.name).suffix
         name = f"entry{suffix if suffix in MOST_BYTES else ''}"
-        with tempfile.TemporaryDirectory(prefix="nersemble_async-") as folder:
+        place = self._temporary_folder
+        hint = "" if place else "; set the environment variable TMPDIR to a folder with more room"
+        with tempfile.TemporaryDirectory(prefix="nersemble_async-", dir=place) as folder:
             path = Path(folder, name)
             with path.open("xb", buffering=0) as file:
-                _write(file, path, self._pieces(entry), entry.size_bytes)
+                _write(file, path, self._pieces(entry), entry.size_bytes, hint)
             yield path
 
     # ---- within -------------------------------------------------------------------------------
@@ -143,12 +148,13 @@ class SubmissionZip:
             os.close(descriptor)
 
 
-def _write(file: io.FileIO, path: Path, pieces: Iterable[bytes], size_bytes: int) -> None:
-    hint = "set the environment variable TMPDIR to a folder with more room"
+def _write(
+    file: io.FileIO, path: Path, pieces: Iterable[bytes], size_bytes: int, hint: str
+) -> None:
     try:
         require_room(file.fileno(), str(path), size_bytes)
     except DiskFullError as error:
-        raise DiskFullError(f"{error}; {hint}") from None
+        raise DiskFullError(f"{error}{hint}") from None
     for piece in pieces:
         rest = memoryview(piece)
         while rest:
@@ -157,5 +163,5 @@ def _write(file: io.FileIO, path: Path, pieces: Iterable[bytes], size_bytes: int
             except OSError as error:
                 translated = disk_error(str(path), error)
                 if isinstance(translated, DiskFullError):
-                    raise DiskFullError(f"{translated}; {hint}") from None
+                    raise DiskFullError(f"{translated}{hint}") from None
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -247,3 +248,12 @@ def test_lengths_come_from_the_root_or_are_asked_for(tmp_path: Path) -> None:
 def test_threads_are_at_least_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="threads is 0"):
         begin(tmp_path, threads=0)
+
+
+def test_nothing_is_written_elsewhere_than_beside_the_zip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not" / "there"))
+    with begin(tmp_path, allow_partial=True) as writer:
+        writer.add_video(*WHERE, frames())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

@@ -169,7 +169,7 @@ def test_a_full_disk_says_how_to_choose_another() -> None:
         io.FileIO("/dev/full", "w") as full,
         pytest.raises(DiskFullError, match=r"No space left.*TMPDIR"),
     ):
-        _write(full, Path("/dev/full"), [b"abc"], 3)
+        _write(full, Path("/dev/full"), [b"abc"], 3, "; set TMPDIR")
 
 
 def test_room_is_looked_for_before_anything_is_written(tmp_path: Path) -> None:
@@ -178,5 +178,5 @@ def test_room_is_looked_for_before_anything_is_written(tmp_path: Path) -> None:
         io.FileIO(path, "w") as file,
         pytest.raises(DiskFullError, match=f"{1 << 60:,} bytes are needed.*TMPDIR"),
     ):
-        _write(file, path, [b"abc"], 1 << 60)
+        _write(file, path, [b"abc"], 1 << 60, "; set TMPDIR")
     assert path.read_bytes() == b""

@@ -27,7 +27,7 @@ from nersemble_async.submission.writing.archive_journal import (
 from nersemble_async.submission.zips.zip_records import StoredEntry, central_directory, local_header
 
 _PIECE_BYTES = 1 << 20
-_SYNC_BYTES = 1 << 26
+_SYNC_BYTES = 1 << 28
 """So much may a power loss take of many small entries; of a kill nothing is lost."""
 
 

@@ -182,7 +182,7 @@ class IncompleteSubmissionError(SubmissionError):
     def __str__(self) -> str:
         listed = ", ".join(self.missing[:_MOST_LISTED])
         more = len(self.missing) - _MOST_LISTED
-        kept = "" if self.kept_as is None else f"; what is there stays in {self.kept_as}"
+        kept = "" if self.kept_as is None else f"; {self.kept_as} can be gone on with (resume=True)"
         return (
             f"{self.path} was not written: {len(self.missing)} entries are missing: {listed}"
             f"{f' and {more} more' if more > 0 else ''}{kept}"

@@ -121,9 +121,11 @@ def mesh_entries(
 def _check(kind: str, name: object, known: Iterable[object], spec: BenchmarkSpec) -> None:
     names = list(known)
     if name not in names:
+        kinds = {type(each).__name__ for each in names} - {type(name).__name__}
+        wanted = f" ({kinds.pop()}, not {type(name).__name__})" if kinds else ""
         raise SelectionError(
             f"no submission to {spec.task} has {kind} {name!r}; {kind}s to submit are "
-            f"{', '.join(map(str, names))}"
+            f"{', '.join(map(str, names))}{wanted}"
         )
 
 

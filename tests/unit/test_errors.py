@@ -123,5 +123,5 @@ def test_an_incomplete_submission_lists_what_is_missing() -> None:
     missing = tuple(f"{i:03d}/FREE/cam_222200046.mp4" for i in range(13))
     told = str(IncompleteSubmissionError("a.zip", missing, "a.zip.partial"))
     assert told.startswith("a.zip was not written: 13 entries are missing: 000/FREE/")
-    assert told.endswith(" and 3 more; what is there stays in a.zip.partial")
+    assert told.endswith(" and 3 more; a.zip.partial can be gone on with (resume=True)")
     assert "more" not in str(IncompleteSubmissionError("a.zip", missing[:10]))

@@ -111,7 +111,11 @@ def compare_cameras(
         issues = {issue.entry: issue for issue in (*(by_others or ()), *(by_root or ()))}
         result.issues.extend(issues.values())
     if unknown:
-        why = "no root was given" if root is None else f"{root} holds nothing to compare them with"
+        why = (
+            "there is no fetched data"
+            if root is None
+            else f"{root} holds nothing to compare them with"
+        )
         result.not_checked.append(
             f"whether the cameras of {_sequences(len(unknown))} are mixed up: {why}"
         )

@@ -42,7 +42,7 @@ class Archive:
 
     Raises:
         SubmissionError: there is an unfinished one; its message says what to do.
-        CacheLockedError: another process is writing it.
+        CacheLockedError: another process, or another writer in this one, is writing it.
         DiskFullError, CacheError: it cannot be written.
     """
 
@@ -65,8 +65,11 @@ class Archive:
                 raise SubmissionError(f"{target} is a folder; give the name of a zip in it")
             target.parent.mkdir(parents=True, exist_ok=True)
             self._zip = open_locked(self.partial)
-        except CacheLockedError as error:
-            raise CacheLockedError(f"{error}: two writers cannot make one {target.name}") from None
+        except CacheLockedError:
+            raise CacheLockedError(
+                f"{self.partial} is being written, by another process or by a writer in this one "
+                f"that was not closed (writer.keep() closes it): two cannot make one {target.name}"
+            ) from None
         except OSError as error:
             raise disk_error(str(self.partial), error) from None
         try:

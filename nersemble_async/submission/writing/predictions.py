@@ -34,7 +34,7 @@ def rgb_image(frame: object, size: tuple[int, int], *, from_float: bool = False)
     if array.shape != (height, width, 3):
         raise InvalidPredictionError(
             f"a frame here is (H, W, 3) = ({height}, {width}, 3), not {array.shape}"
-            f"{_shape_advice(array.shape, size)}"
+            f"{_shape_advice(array.shape, size, is_tensor=array is not frame)}"
         )
     if array.dtype == np.uint8:
         return array
@@ -46,7 +46,8 @@ def rgb_image(frame: object, size: tuple[int, int], *, from_float: bool = False)
     if not from_float:
         raise InvalidPredictionError(
             f"a frame here is uint8 RGB in 0…255, not {array.dtype}; pass from_float=True if its "
-            "values are RGB in 0…1, or convert it: (frame * 255).round().astype(np.uint8)"
+            "values are RGB in 0…1, or convert it: "
+            "(frame.clip(0, 1) * 255).round().astype(np.uint8)"
         )
     return _from_float(array)
 
@@ -56,31 +57,32 @@ def _as_array(frame: object, *, from_float: bool) -> npt.NDArray[Any]:
         return frame
     detach = getattr(frame, "detach", None)
     if detach is not None:  # a torch tensor; torch itself is not imported
+        if not getattr(frame, "is_floating_point")():  # noqa: B009 -- of an object
+            raise InvalidPredictionError(
+                "a frame here is a NumPy array, not a torch tensor of integers; convert it: "
+                "frame.byte().cpu().numpy() if its values are RGB in 0…255"
+            )
         if not from_float:
             raise InvalidPredictionError(
                 "a frame here is a NumPy array, not a torch tensor; pass from_float=True if it is "
                 "RGB in 0…1, or convert it: "
-                "(frame.clamp(0, 1) * 255).round().byte().cpu().numpy()"
+                "(frame.detach().clamp(0, 1) * 255).round().byte().cpu().numpy()"
             )
-        tensor: npt.NDArray[Any] = detach().float().cpu().numpy()
-        if not getattr(frame, "is_floating_point")():  # noqa: B009 -- of an object
-            raise InvalidPredictionError(
-                "with from_float=True a torch tensor holds floats in 0…1; convert a uint8 one: "
-                "frame.cpu().numpy()"
-            )
-        return tensor
+        values: npt.NDArray[Any] = detach().float().cpu().numpy()
+        return values
     raise InvalidPredictionError(
         f"a frame here is a NumPy array, (H, W, 3) uint8 RGB, not {type(frame).__name__}; "
         "np.asarray(image) makes one of a picture"
     )
 
 
-def _shape_advice(shape: tuple[int, ...], size: tuple[int, int]) -> str:
+def _shape_advice(shape: tuple[int, ...], size: tuple[int, int], *, is_tensor: bool) -> str:
     width, height = size
+    moved = "permute" if is_tensor else "transpose"
     if shape == (3, height, width):
-        return ": channels come last, frame.transpose(1, 2, 0)"
+        return f": channels come last, frame.{moved}(1, 2, 0)"
     if shape == (width, height, 3) and width != height:
-        return ": height comes first, frame.transpose(1, 0, 2)"
+        return f": height comes first, frame.{moved}(1, 0, 2)"
     if shape == (height, width, 4):
         return ": composite it on white and drop alpha, frame[..., :3]"
     if shape in {(height, width), (height, width, 1)}:

@@ -29,6 +29,7 @@ sys.stdout.write(
             "half": rgb_image(frame.bfloat16(), SIZE, from_float=True).dtype.name,
             "unsaid": told(frame, from_float=False),
             "uint8": told(frame.mul(255).byte(), from_float=True),
+            "unsaid uint8": told(frame.mul(255).byte(), from_float=False),
             "channels first": told(frame.permute(2, 0, 1), from_float=True),
         }
     )

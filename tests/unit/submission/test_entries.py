@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from nersemble_async.benchmark.spec import TASKS, FileKind, Task
+from nersemble_async.benchmark.spec import BENCHMARKS, TASKS, FileKind, Task
+from nersemble_async.errors import SelectionError
 from nersemble_async.submission.entries import (
     expected_entries,
     missing_entries,
     submitted_subtasks,
+    video_entry,
 )
 
 
@@ -43,3 +45,16 @@ def test_either_subtask_will_do() -> None:
 def test_landmarks_alone_are_no_subtask() -> None:
     marks = [e.path for e in expected_entries("svfr").values() if e.kind is FileKind.NPY]
     assert submitted_subtasks("svfr", marks) == ()
+
+
+@pytest.mark.parametrize(
+    ("participant", "serial", "told"),
+    [
+        (388, 222200046, r"has serial 222200046; .*222200039 \(str, not int\)$"),
+        ("388", "222200046", r"has participant '388'; .*475 \(int, not str\)$"),
+        (388, "222200042", r"222200039$"),
+    ],
+)
+def test_a_number_for_a_string_is_told_as_that(participant: int, serial: str, told: str) -> None:
+    with pytest.raises(SelectionError, match=told):
+        video_entry(BENCHMARKS["nvs"], participant, "GLASSES", serial)

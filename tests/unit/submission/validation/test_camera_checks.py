@@ -213,7 +213,7 @@ def test_what_cannot_be_compared_is_said_and_is_no_error(
 ) -> None:
     found = compare_cameras("nvs", truth("nvs"), None)
     assert found.not_checked == [
-        "whether the cameras of 5 sequences are mixed up: no root was given"
+        "whether the cameras of 5 sequences are mixed up: there is no fetched data"
     ]
     empty = compare_cameras("nvs", truth("nvs"), tmp_path)
     assert (empty.issues, len(empty.not_checked)) == ([], 1)

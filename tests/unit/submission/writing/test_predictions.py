@@ -69,5 +69,6 @@ def test_torch_tensors_only_where_it_is_said_what_they_are() -> None:
     assert result["float"] == FRAME.tolist()
     assert result["half"] == "uint8"
     assert "pass from_float=True" in result["unsaid"]
-    assert "frame.cpu().numpy()" in result["uint8"]
-    assert "channels come last" in result["channels first"]
+    assert "frame.byte().cpu().numpy()" in result["uint8"]
+    assert result["unsaid uint8"] == result["uint8"]
+    assert "channels come last, frame.permute(1, 2, 0)" in result["channels first"]

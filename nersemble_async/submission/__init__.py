@@ -1,9 +1,12 @@
 """What leaves: predictions into a zip, frame by frame, and every flaw in one before it is sent.
 
-- `writers`: what users hold, awaited; `blocking_writers`: the core of it, for code without a loop
-- `predictions`: what is asked of a frame; `video_sink`: one video on its way; `encoding_pool`: many
-- `archive`: finished files into ``NAME.zip.partial``, a journal beside it; then the rename
-- `entries`: what a zip of a benchmark has to hold
-- `zip_entries`: what a zip does hold, read safely; `readers`, `blocking_readers`: as arrays
-- `issues`: what can be wrong; `validation`: everything that is
+From above to below, as the imports go:
+
+- `packing`: a submission from folders of pictures, videos or meshes
+- `writing`: what users hold to write one; `reading`: what one holds, as arrays
+- `validation`: everything that is wrong with one
+- `zips`: the zip format, written whole and read safely
+- `entries`: what a zip of a benchmark has to hold; `metadata_source`: how long its videos are
+- `rules`, `issues`: what can be wrong, as data
+- `thread_lifetimes`: what is opened and closed in threads, whatever is cancelled meanwhile
 """

@@ -1,1 +1,4 @@
-"""Pointclouds in every PCD encoding."""
+"""Pointclouds in every PCD encoding.
+
+- `pcd_file`: to and from arrays; `pcd_header`, `pcd_data`, `lzf_data`: the parts of one
+"""

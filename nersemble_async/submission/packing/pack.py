@@ -15,7 +15,6 @@ from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.formats.image.picture import read_image
 from nersemble_async.formats.mesh.landmarks import parse_landmarks
 from nersemble_async.formats.video.any_video import any_video_frames
-from nersemble_async.formats.video.encoder import encoder_memory_bytes
 from nersemble_async.submission.packing.checks import CheckedSource, PackWay
 from nersemble_async.submission.packing.sources import PackSource, SourceSort
 from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
@@ -24,10 +23,9 @@ from nersemble_async.submission.writing.video_writers import (
     MonoFlameAvatarSubmissionDataWriter,
     NVSSubmissionDataWriter,
     VideoSubmissionDataWriter,
+    videos_within,
 )
 
-_THREADS_OF_MANY = 2
-"""Of an encoder, where there are more threads than videos at once."""
 PackWriter = VideoSubmissionDataWriter | SVFRSubmissionDataWriter
 OnFrame = Callable[[], None]
 """Called after each frame or mesh, in the thread that does the work; what it raises ends it."""
@@ -90,27 +88,18 @@ def open_pack_writer(
         allow_partial=allow_partial,
         compensate_reader_bias=compensate_reader_bias,
         threads=threads,
-        memory_limit_bytes=most_memory_bytes(task, threads),
     )
 
 
 def most_at_once(task: Task, threads: int) -> int:
-    """Predictions that are worked on at the same time: a thread each, within about 4 GiB."""
+    """Predictions that are worked on at the same time: a thread each, within the writers' memory.
+
+    None of them is refused, whichever began first.
+    """
     spec = BENCHMARKS[task]
     if spec.submission_rate is None:
         return 1  # meshes take two milliseconds each
-    threads_each = min(threads, _THREADS_OF_MANY)
-    fitting = DEFAULT_MEMORY_BYTES // encoder_memory_bytes(spec.frame_size, threads_each)
-    return max(1, min(threads, fitting))
-
-
-def most_memory_bytes(task: Task, threads: int) -> int:
-    """So much that none of `most_at_once` videos is ever refused, whoever began first.
-
-    A video that begins while no other is open gets all threads for its encoder, and keeps them.
-    """
-    size = BENCHMARKS[task].frame_size
-    return most_at_once(task, threads) * encoder_memory_bytes(size, threads)
+    return max(1, min(threads, videos_within(DEFAULT_MEMORY_BYTES, spec.frame_size)))
 
 
 def pack_video(

@@ -24,6 +24,12 @@ from nersemble_async.workers import usable_cores
 
 DEFAULT_MEMORY_BYTES = 4 << 30
 
+_MOST_ENCODER_THREADS = 16
+"""Of one encoder: each takes memory, and the more there are, the less far x264 looks for motion."""
+_MOST_FOR_THREADS = 0.25
+"""Of the memory limit, for what encoders of several threads take more than those of one: whoever
+opens videos one after another on many cores can open nearly as many as on few."""
+
 
 class VideoSubmissionDataWriter(SubmissionDataWriter):
     """Videos frame by frame; many can be open at once, and are encoded at the same time.
@@ -206,8 +212,12 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
         """Of one video's encoder: its share of the threads, as far as memory allows."""
         with self._sinks_lock:
             share = -(-self._pool.threads // max(1, len(self._sinks)))
-            others = self._needed_bytes() - self._encoder_bytes(sink.encoder_threads)
-            while share > 1 and others + self._encoder_bytes(share) > self._memory_limit_bytes:
+            share = min(share, _MOST_ENCODER_THREADS)
+            sink.encoder_threads = 1
+            needed, limit = self._needed_bytes(), self._memory_limit_bytes
+            for_threads = needed - len(self._sinks) * self._encoder_bytes(1)
+            room = min(limit - needed, _MOST_FOR_THREADS * limit - for_threads)
+            while share > 1 and self._encoder_bytes(share) - self._encoder_bytes(1) > room:
                 share -= 1
             sink.encoder_threads = share
             return share
@@ -241,6 +251,16 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
         super().reset_in_child()
         self._sinks_lock = threading.Lock()
         self._sinks = {}
+
+
+def videos_within(limit_bytes: int, size: tuple[int, int]) -> int:
+    """So many videos can be open at once in any case, however many threads the first ones took.
+
+    Args:
+        limit_bytes: the writer's ``memory_limit_bytes``.
+        size: width, height of the videos.
+    """
+    return int((1 - _MOST_FOR_THREADS) * limit_bytes / encoder_memory_bytes(size))
 
 
 def check_length(frames: object, path: str, n_expected: int) -> None:

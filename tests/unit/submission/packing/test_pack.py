@@ -156,7 +156,7 @@ def test_what_is_raised_at_a_frame_ends_the_video(tmp_path: Path) -> None:
 
 def test_as_many_videos_at_once_as_memory_allows() -> None:
     assert most_at_once("nvs", 2) == 2
-    assert most_at_once("nvs", 64) == 10
+    assert most_at_once("nvs", 64) == 7
     assert most_at_once("svfr", 64) == 1
 
 
@@ -173,12 +173,11 @@ def test_none_of_the_videos_at_once_is_refused_for_the_memory_of_the_first(tmp_p
     )
     assert isinstance(writer, MonoFlameAvatarSubmissionDataWriter)
     n_at_once = most_at_once(MONO, threads)
-    assert 40 < n_at_once < threads
-    first, *others = MONO_ENTRIES[:n_at_once]
-    sink = writer.open_video(*where_of(first))
-    sink.write(frames_of(first)[0])  # its encoder is made, and has all threads
-    for entry in others:
-        writer.open_video(*where_of(entry))
+    assert 30 < n_at_once < threads
+    for index, entry in enumerate(MONO_ENTRIES[:n_at_once]):
+        sink = writer.open_video(*where_of(entry))
+        if index < 4:  # its encoder is made, and has many threads
+            sink.write(frames_of(entry)[0])
     writer.keep()
 
 

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nersemble_async.benchmark.spec import BENCHMARKS
+from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.errors import (
     DiskFullError,
     IncompleteSubmissionError,
@@ -21,7 +22,11 @@ from nersemble_async.formats.video.encoder import encoder_memory_bytes
 from nersemble_async.submission.reading.video_readers import MonoFlameAvatarSubmissionDataReader
 from nersemble_async.submission.writing.archive import Archive
 from nersemble_async.submission.writing.video_sink import VideoSink
-from nersemble_async.submission.writing.video_writers import MonoFlameAvatarSubmissionDataWriter
+from nersemble_async.submission.writing.video_writers import (
+    MonoFlameAvatarSubmissionDataWriter,
+    NVSSubmissionDataWriter,
+    videos_within,
+)
 from tests.support.submissions import Lengths, RgbImage, picture, video_entries
 
 SIZE = BENCHMARKS["mono_flame_avatar"].frame_size
@@ -132,6 +137,24 @@ def test_encoders_of_many_threads_stay_within_the_memory(tmp_path: Path) -> None
             video.write(flat(1))
         assert {video.encoder_threads for video in many} == {1}
         writer.keep()
+
+
+@pytest.mark.parametrize("task", ["nvs", "mono_flame_avatar"])
+def test_on_many_cores_nearly_as_many_videos_can_be_open_as_on_few(
+    tmp_path: Path, task: Task
+) -> None:
+    """Each is written to before the next is opened: the first took all memory for its threads."""
+    size = BENCHMARKS[task].frame_size
+    limit = 10 * encoder_memory_bytes(size)
+    make = {"nvs": NVSSubmissionDataWriter}.get(task, MonoFlameAvatarSubmissionDataWriter)
+    writer = make(tmp_path / "a.zip", metadata=Lengths(2), threads=128, memory_limit_bytes=limit)
+    entries = video_entries(task)[: videos_within(limit, size)]
+    assert len(entries) == 7
+    for entry in entries:
+        writer.open_video(entry.participant_id, entry.sequence_name, entry.serial).write(
+            np.zeros((size[1], size[0], 3), np.uint8)
+        )
+    writer.keep()
 
 
 def test_a_video_that_is_dropped_takes_no_room(

@@ -44,7 +44,7 @@ class Lane(Generic[Item]):
         self._handle = handle
         self._waiting: deque[Item] = deque()
         self._changed = threading.Condition()
-        self._at_work = False
+        self._in_hand = False
         self._error: BaseException | None = None
 
     def put(self, item: Item) -> None:
@@ -52,22 +52,22 @@ class Lane(Generic[Item]):
         with self._changed:
             self._changed.wait_for(lambda: self._error or len(self._waiting) < _MOST_WAITING)
             self._raise()
-            self._waiting.append(item)
-            if not self._at_work:
-                self._at_work = True
+            if not self._waiting and not self._in_hand:
+                # First, so that a Ctrl-C amid it leaves no item that nobody comes for.
                 self._pool.submit(self._work)
+            self._waiting.append(item)
 
     def join(self) -> None:
         """Wait until everything is handled."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._at_work)
+            self._changed.wait_for(lambda: not self._waiting and not self._in_hand)
             self._raise()
 
     def drop(self) -> None:
         """Forget what waits, and wait for what is in hand."""
         with self._changed:
             self._waiting.clear()
-            self._changed.wait_for(lambda: not self._at_work)
+            self._changed.wait_for(lambda: not self._in_hand)
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -75,21 +75,23 @@ class Lane(Generic[Item]):
 
     def _work(self) -> None:
         """One item; then the other lanes have their turn."""
-        error: BaseException | None = None
         with self._changed:
-            taken = [self._waiting.popleft()] if self._waiting else []
+            if self._in_hand or not self._waiting:
+                return  # dropped, or called for twice
+            self._in_hand = True
+            taken = [self._waiting.popleft()]
             self._changed.notify_all()
+        error: BaseException | None = None
         try:
             while taken:
                 self._handle(taken.pop())
         except Exception as raised:  # noqa: BLE001 -- raised where the next item is brought
             error = raised
         with self._changed:
+            self._in_hand = False
             if error is not None:
                 self._error = error
                 self._waiting.clear()
             if self._waiting:
                 self._pool.submit(self._work)
-            else:
-                self._at_work = False
             self._changed.notify_all()

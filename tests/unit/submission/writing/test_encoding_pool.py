@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -111,3 +111,37 @@ def test_what_waits_is_dropped(pool: EncodingPool) -> None:
     lane.join()
     assert handled == list(range(len(handled)))
     assert len(handled) <= 3
+
+
+class InterruptedPool(EncodingPool):
+    """Ctrl-C comes while work is handed to a thread: before or after the thread knows of it."""
+
+    def __init__(self, *, knows: bool) -> None:
+        super().__init__(2)
+        self._knows = knows
+        self._is_first = True
+
+    def submit(self, work: Callable[[], None]) -> None:
+        first, self._is_first = self._is_first, False
+        if self._knows or not first:
+            super().submit(work)
+        if first:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_an_interrupted_lane_ends_and_can_be_gone_on_with(*, knows: bool) -> None:
+    interrupted = InterruptedPool(knows=knows)
+    seen: list[int] = []
+    lane: Lane[int] = Lane(interrupted, seen.append)
+    with pytest.raises(KeyboardInterrupt):
+        lane.put(0)
+    ended = threading.Thread(target=lane.drop, daemon=True)
+    ended.start()
+    ended.join(10)
+    assert not ended.is_alive()
+    for item in range(1, 9):
+        lane.put(item)
+    lane.join()
+    interrupted.close()
+    assert seen == list(range(1, 9))

@@ -6,12 +6,14 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nersemble_async.errors import DecodeError
 
 _BIT_DEPTH = struct.Struct(">24xB")
 """PNG: signature, length and name of IHDR, width, height, then the bits of a channel."""
+_UPRIGHT, _TURNED = 1, range(2, 9)
+"""EXIF's numbers for pixels that are shown as they are stored, and turned or mirrored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class PictureHeader:
     """Of a channel."""
     has_alpha: bool
     """A channel of its own, or a colour or palette entry that is transparent."""
+    is_turned: bool = False
+    """Whether EXIF asks viewers to turn or mirror it, which readers of pixels do not."""
 
 
 def read_picture_header(path: Path) -> PictureHeader:
@@ -51,8 +55,17 @@ def read_picture_header(path: Path) -> PictureHeader:
                     n_bits,
                     image.mode in {"RGBA", "LA", "PA", "RGBa", "La"}
                     or "transparency" in image.info,
+                    _is_turned(image),
                 )
         except UnidentifiedImageError:
             raise DecodeError(str(path), "not a PNG or JPEG") from None
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DecodeError(str(path), f"its header does not parse: {error}") from None
+
+
+def _is_turned(image: Image.Image) -> bool:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, struct.error):
+        return False  # damaged: viewers do not read it either
+    return orientation in _TURNED

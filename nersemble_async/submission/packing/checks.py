@@ -120,6 +120,8 @@ def _check_pictures(
 def _picture_fault(header: PictureHeader, size: tuple[int, int]) -> str | None:
     if (header.width, header.height) != size:
         return f"{header.width} x {header.height} pixels, not {size[0]} x {size[1]}"
+    if header.is_turned:
+        return "its EXIF orientation asks viewers to turn it: write it as it is to be seen"
     if header.has_alpha:
         return f"it has an alpha channel ({header.mode}): {_ON_WHITE}"
     if header.mode != "RGB" or header.n_bits != 8:  # noqa: PLR2004 -- of a channel

@@ -12,8 +12,8 @@ from nersemble_async.errors import InvalidPredictionError
 RgbImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
-_BEYOND = 1.0
-"""Renderers overshoot a little; what is this far outside of 0…1 is on another scale."""
+_BELOW, _ABOVE = 0.5, 1.0
+"""Renderers overshoot a little; what is this far outside of 0…1 is on another scale, -1…1 too."""
 
 
 def rgb_image(frame: object, size: tuple[int, int], *, from_float: bool = False) -> RgbImage:
@@ -53,6 +53,10 @@ def rgb_image(frame: object, size: tuple[int, int], *, from_float: bool = False)
 
 
 def _as_array(frame: object, *, from_float: bool) -> npt.NDArray[Any]:
+    if isinstance(frame, np.ma.MaskedArray):
+        raise InvalidPredictionError(
+            "a frame here is a NumPy array without a mask; say what is behind it: frame.filled(255)"
+        )
     if isinstance(frame, np.ndarray):
         return frame
     detach = getattr(frame, "detach", None)
@@ -92,7 +96,7 @@ def _shape_advice(shape: tuple[int, ...], size: tuple[int, int], *, is_tensor: b
 
 def _from_float(array: npt.NDArray[np.floating[Any]]) -> RgbImage:
     low, high = float(array.min()), float(array.max())  # NaN wherever there is one
-    if not (low >= -_BEYOND and high <= 1 + _BEYOND):
+    if not (low >= -_BELOW and high <= 1 + _ABOVE):
         raise InvalidPredictionError(
             f"with from_float=True a frame's values are in 0…1, these go from {low:g} to {high:g}"
         )

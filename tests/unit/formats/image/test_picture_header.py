@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.image.picture_header import PictureHeader, read_picture_header
@@ -44,6 +44,29 @@ def test_a_jpeg_is_told_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (6, 4)).save(path, format="JPEG")
     assert read_picture_header(path) == PictureHeader(6, 4, "RGB", 8, has_alpha=False)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize(("orientation", "is_turned"), [(1, False), (3, True), (6, True)])
+def test_exif_tells_of_a_turned_picture(
+    tmp_path: Path, suffix: str, orientation: int, *, is_turned: bool
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", (6, 4)).save(path, exif=exif)
+    assert read_picture_header(path).is_turned == is_turned
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("n_bytes", range(0, 40, 3))
+def test_damaged_exif_is_no_error(tmp_path: Path, n_bytes: int) -> None:
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = exif.tobytes()[: 6 + n_bytes]
+    Image.new("RGB", (6, 4)).save(path, exif=data + bytes(3) if n_bytes % 2 else data)
+    assert read_picture_header(path).width == 6
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(40)])

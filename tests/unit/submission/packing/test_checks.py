@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from nersemble_async.benchmark.metadata import TaskMetadata
 from nersemble_async.submission.packing.checks import CheckedSource, PackWay, check_source
@@ -84,6 +84,16 @@ def test_a_picture_that_cannot_be_a_frame_is_named(
 ) -> None:
     place = write_pictures(tmp_path, ENTRY, frames_of(ENTRY))
     picture.save(place / "1.png")
+    assert check(tmp_path) == {f"{VIDEO}/1.png": told}
+
+
+def test_a_picture_that_viewers_are_to_turn_is_named(tmp_path: Path) -> None:
+    """Its pixels would be packed as they are stored, upside down."""
+    place = write_pictures(tmp_path, ENTRY, frames_of(ENTRY))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    Image.new("RGB", (512, 512)).save(place / "1.png", exif=exif)
+    told = "its EXIF orientation asks viewers to turn it: write it as it is to be seen"
     assert check(tmp_path) == {f"{VIDEO}/1.png": told}
 
 

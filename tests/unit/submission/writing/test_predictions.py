@@ -48,6 +48,7 @@ def test_floats_are_rounded_and_clipped(dtype: type[np.floating]) -> None:
         (FRAME > 3, "not bool"),
         (FRAME.astype(object), "not object"),
         (FRAME.tolist(), "not list"),
+        (np.ma.masked_equal(FRAME, 3), r"without a mask; .*frame\.filled\(255\)"),
         (None, "not NoneType"),
     ],
 )
@@ -56,7 +57,7 @@ def test_what_is_no_frame_is_said(frame: object, told: str) -> None:
         rgb_image(frame, SIZE)
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 200.0, -3.0])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 200.0, -3.0, -0.9])
 def test_floats_on_another_scale_are_refused(wrong: float) -> None:
     frame = FRAME / 255
     frame[3, 2, 1] = wrong

@@ -119,8 +119,8 @@ class PackJob:
         try:
             source = require_metadata(task, settings.root)
         except (ConfigurationError, MetadataError, OSError):
-            raise ConfigurationError(f"{found.why_not}; or give it with --metadata") from None
-        told = f"{found.why_not}. Lengths are compared with {source.origin}"
+            raise ConfigurationError(found.why_not) from None
+        told = f"{found.why_not}. Lengths are taken from {source.origin}"
         session.output.lines([Line(told, "dim")])
         return source.metadata
 
@@ -182,6 +182,7 @@ class PackJob:
             writer = await run_blocking(limiter, opening)
         try:
             packing.resumed = writer.resumed
+            packing.nothing_to_resume = asked.resume is True and not writer.resumed
             there = packing.plan.claimed | writer.resumed
             packing.missing = missing_entries(asked.task, there)
             session.output.lines(begin_lines(packing))

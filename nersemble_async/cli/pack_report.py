@@ -34,6 +34,7 @@ from nersemble_async.cli.wording import (
     visible,
 )
 from nersemble_async.fetch.progress import ExitCode
+from nersemble_async.submission.entries import expected_entries
 from nersemble_async.submission.packing.checks import PackWay
 from nersemble_async.submission.packing.sources import PackPlan, SourceProblem, SourceSort
 from nersemble_async.submission.rules import RULES
@@ -74,6 +75,8 @@ class Packing:
     missing: list[ExpectedEntry] = field(default_factory=list)
     resumed: frozenset[str] = frozenset()
     """Entries that an earlier run had written."""
+    nothing_to_resume: bool = False
+    """Whether it was to go on with an earlier run, and there is none."""
     done: dict[str, int] = field(default_factory=dict)
     """Frames or meshes, by the path of the entry."""
     packed: set[str] = field(default_factory=set)
@@ -160,6 +163,8 @@ def _found_lines(packing: Packing) -> Iterator[Line]:
         how = "".join(f", {count:,} {way}" for way, count in ways.items())
         videos = _count(len(predictions), "video")
         yield Line(f"{videos}, {_count(n_frames, 'frame')} in {packing.source}{how}")
+    if packing.nothing_to_resume:
+        yield Line("  there is nothing to go on with: all of it is packed", "dim")
     if packing.resumed:
         yield Line(f"  {files_in_words(len(packing.resumed))} are in {packing.partial} already")
 
@@ -252,6 +257,9 @@ def _what_to_do(packing: Packing, code: ExitCode) -> str:
         return "nothing was packed yet"
     if packing.problems or packing.failures:
         return "mend what is named above, then run the same command again"
+    if not packing.predictions:
+        path = next(iter(expected_entries(packing.task)))
+        return f"no prediction was found: SOURCE holds the participants' folders, such as {path}"
     return "add what is missing (--allow-partial does without), then run the same command again"
 
 

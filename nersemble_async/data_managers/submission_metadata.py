@@ -74,6 +74,7 @@ def _why_not(task: Task, error: NersembleError) -> str:
     if isinstance(error, MissingBenchmarkUrlError):
         return (
             f"there is no {BENCHMARKS[task].metadata_path} at hand and no URL to fetch it from: "
-            "name the file or a folder of fetched data, or set NERSEMBLE_BENCHMARK_URL"
+            "give the file (metadata=, --metadata) or a folder of fetched data (--root), or set "
+            "NERSEMBLE_BENCHMARK_URL"
         )
     return f"{BENCHMARKS[task].metadata_path} could not be fetched: {error}"

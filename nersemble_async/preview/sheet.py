@@ -57,6 +57,9 @@ def write_sheet(out_png: Path, rows: Sequence[Row], tile_height: int = TILE_HEIG
 
     Returns:
         Whether there was anything to draw; ``out_png`` is not written otherwise.
+
+    Raises:
+        OSError: it cannot be written; names it.
     """
     strips = [_draw_row(row, tile_height) for row in rows if row.tiles]
     if not strips:
@@ -72,6 +75,10 @@ def write_sheet(out_png: Path, rows: Sequence[Row], tile_height: int = TILE_HEIG
     try:
         sheet.save(partial, format="PNG")
         partial.replace(out_png)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(out_png)  # of a full disk the system names no file
+        raise
     finally:
         partial.unlink(missing_ok=True)
     return True

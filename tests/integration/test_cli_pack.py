@@ -171,6 +171,8 @@ def test_missing_predictions_are_told_and_may_be_allowed(
     allowed = pack(environment, source, "--metadata", metadata, "--allow-partial")
     assert (allowed.code, allowed.err) == (0, "")
     assert "but not to be submitted" in allowed.out
+    again = pack(environment, source, "--metadata", metadata, "--allow-partial", "--resume")
+    assert "nothing to go on with" in again.out
     assert "hand it in" not in allowed.out
     with zipfile.ZipFile(tmp_path / "a.zip") as written:
         assert set(written.namelist()) == {entry.path for entry in FIRST}
@@ -185,6 +187,8 @@ def test_a_folder_without_predictions_is_no_submission(
     assert done.code == 1
     assert done.json["written"] is False
     assert len(done.json["missing"]) == 80
+    told = pack(environment, source, "--metadata", metadata).out
+    assert "SOURCE holds the participants' folders, such as 393/FREE/cam_" in told
 
 
 def test_a_damaged_picture_costs_its_video_and_no_other(

@@ -64,6 +64,8 @@ def read_picture_header(path: Path) -> PictureHeader:
 
 
 def _is_turned(image: Image.Image) -> bool:
+    if image.format == "PNG" and "exif" not in image.info:
+        return False  # not before its pixels: Pillow would decode those to look behind them
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
     except (OSError, ValueError, SyntaxError, TypeError, KeyError, struct.error):

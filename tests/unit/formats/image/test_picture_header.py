@@ -58,6 +58,15 @@ def test_exif_tells_of_a_turned_picture(
     assert read_picture_header(path).is_turned == is_turned
 
 
+def test_no_pixel_of_a_png_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (6, 4)).save(path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 4 :] = b""
+    path.write_bytes(data)
+    assert read_picture_header(path).width == 6
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("n_bytes", range(0, 40, 3))
 def test_damaged_exif_is_no_error(tmp_path: Path, n_bytes: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.image.picture_header import PictureHeader, read_picture_header
@@ -58,13 +58,16 @@ def test_exif_tells_of_a_turned_picture(
     assert read_picture_header(path).is_turned == is_turned
 
 
-def test_no_pixel_of_a_png_is_decoded(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    Image.new("RGB", (6, 4)).save(path)
-    data = bytearray(path.read_bytes())
-    data[data.index(b"IDAT") + 4 :] = b""
-    path.write_bytes(data)
-    assert read_picture_header(path).width == 6
+def test_no_pixel_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(image: Image.Image) -> None:
+        raise AssertionError(f"{image} is decoded")
+
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.png")
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decode)
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", decode)
+    assert not read_picture_header(tmp_path / "a.png").is_turned
+    assert not read_picture_header(tmp_path / "a.jpg").is_turned
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")

@@ -22,7 +22,6 @@ from nersemble_async.cli.wording import Line, visible
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.submission.issues import Severity
 from nersemble_async.submission.rules import RULES
-from nersemble_async.submission.validation.official_report import official_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +70,7 @@ def validate_document(report: SubmissionReport, root: Path, *, strict: bool) -> 
             for issue in report.issues
         ],
         "not_checked": list(report.not_checked),
-        "official": official_report(report),
+        "official": report.official_report(),
     }
 
 

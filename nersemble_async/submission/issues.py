@@ -8,6 +8,23 @@ from pathlib import Path
 
 from nersemble_async.benchmark.spec import Task
 
+OFFICIAL_KEYS: tuple[str, ...] = (
+    "missing_files",
+    "wrong_frame_counts",
+    "wrong_resolutions",
+    "missing_posed_meshes",
+    "empty_posed_meshes",
+    "missing_posed_landmarks",
+    "wrong_posed_landmarks",
+    "missing_neutral_meshes",
+    "empty_neutral_meshes",
+    "missing_neutral_landmarks",
+    "wrong_neutral_landmarks",
+    "unexpected_files",
+    "missing_svfr_tasks",
+)
+"""Of the official validator's dictionary, in its order."""
+
 
 class Severity(StrEnum):
     """How bad it is."""
@@ -67,3 +84,25 @@ class SubmissionReport:
     def valid(self) -> bool:
         """Whether there is no error."""
         return not self.errors
+
+    def official_report(self) -> dict[str, list[object]]:
+        """What ``validate_submission()`` of the official toolkit (0.2.0) returns for the same zip.
+
+        Only keys under which it lists something. Where it would crash instead (a damaged entry, a
+        broken mesh), it holds what it would list of all others; the issues tell of that one.
+
+        ::
+
+            missing_files                 path
+            wrong_frame_counts            (path, frames by the file's header, frames expected)
+            wrong_resolutions             (path, (width, height), (width, height) expected)
+            missing_/empty_{subtask}_meshes, missing_{subtask}_landmarks     path
+            wrong_{subtask}_landmarks     (path, shape)
+            unexpected_files              path, in the zip's order; SVFR only
+            missing_svfr_tasks            "posed", "neutral"
+        """
+        listed: dict[str, list[object]] = {key: [] for key in OFFICIAL_KEYS}
+        of_issues = [issue.official for issue in self.issues if issue.official is not None]
+        for key, value in (*self.official, *of_issues):
+            listed[key].append(value)
+        return {key: values for key, values in listed.items() if values}

@@ -10,7 +10,6 @@ import pytest
 
 from nersemble_async.benchmark.spec import Task
 from nersemble_async.submission.issues import SubmissionReport
-from nersemble_async.submission.validation.official_report import official_report
 from nersemble_async.submission.validation.validate import validate_zip
 from tests.support.broken_files import MESHES, VIDEOS
 from tests.support.broken_zips import NAMES, BrokenZip
@@ -71,7 +70,7 @@ def test_our_report_is_the_official_one_key_by_key(
     name: str, official_and_ours: dict[str, tuple[Any, SubmissionReport]]
 ) -> None:
     official, report = official_and_ours[name]
-    in_its_form = json.loads(json.dumps(list(official_report(report).items())))
+    in_its_form = json.loads(json.dumps(list(report.official_report().items())))
     assert in_its_form == official
 
 

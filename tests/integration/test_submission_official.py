@@ -19,7 +19,6 @@ from nersemble_async.submission.reading.blocking_readers import (
     NVSSubmissionDataReader,
     SVFRSubmissionDataReader,
 )
-from nersemble_async.submission.validation.official_report import official_report
 from nersemble_async.submission.writing.mesh_writer import SVFRSubmissionDataWriter
 from nersemble_async.submission.writing.video_writers import (
     MonoFlameAvatarSubmissionDataWriter,
@@ -125,7 +124,7 @@ def test_videos(folder: Path, task: Task) -> None:
         },
         timeout_seconds=250,
     )
-    assert theirs["issues"] == official_report(writer.report) == {}
+    assert theirs["issues"] == writer.report.official_report() == {}
     assert theirs["complete"] == [True] * len(parts)
     with READERS[task](path) as reader:
         overview = {str(p): names for p, names in reader.get_file_overview().items()}
@@ -148,7 +147,7 @@ def test_meshes(folder: Path) -> None:
             writer.add_neutral_mesh(*key, (moved, faces), landmarks() + number / 1000)
     assert writer.report is not None
     theirs = run_official(READ_MESHES, {"metadata": "", "path": str(path), "keys": keys})
-    assert theirs["issues"] == official_report(writer.report) == {}
+    assert theirs["issues"] == writer.report.official_report() == {}
     assert theirs["has"] == [True, True]
     with SVFRSubmissionDataReader(path) as reader:
         meshes = [reader.load_posed_mesh(*key) for key in keys]

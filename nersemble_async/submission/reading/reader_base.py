@@ -64,7 +64,7 @@ class SubmissionDataReader(OfBenchmark):
     ) -> dict[str, list[Any]]:
         """What the official validator would list, by its keys; empty where it finds nothing.
 
-        `nersemble_async.submission.validation.validate` finds more, and says it in more words.
+        `nersemble_async.validate_submission` finds more, and says how to mend it.
 
         Args:
             on_progress: called with entries that were looked at and entries in all.
@@ -73,14 +73,13 @@ class SubmissionDataReader(OfBenchmark):
             ConfigurationError: how long videos have to be is not known; says how to get it.
             MetadataError: metadata.json breaks its schema.
         """
-        from nersemble_async.submission.validation.official_report import official_report  # noqa: PLC0415
         from nersemble_async.submission.validation.validate import validate_zip  # noqa: PLC0415
 
         source = require_metadata(self.task, self._benchmark_folder, self._metadata)
         report = validate_zip(
             self._archive.path, self.task, source.metadata, on_progress=on_progress
         )
-        return official_report(report)
+        return report.official_report()
 
     # ---- within -------------------------------------------------------------------------------
 

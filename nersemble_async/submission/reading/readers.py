@@ -179,7 +179,7 @@ class _VideoReader(VideoSubmissionPaths, _Reader[video_readers.VideoSubmissionDa
 
         ::
 
-            async with reader.open_video(388, "GLASSES", "222200042") as frames:
+            async with reader.open_video(388, "GLASSES", "222200046") as frames:
                 async for frame in frames:
                     frame.shape
 

@@ -7,5 +7,4 @@
   `camera_matching`, `identical_videos`)
 - `mesh_validation`: meshes, each by itself (`mesh_checks`, `mesh_measures`, `mesh_findings`), then
   together (`subtask_checks`)
-- `official_report`: the same as the official validator says it
 """

@@ -9,7 +9,6 @@ import pytest
 
 from nersemble_async.errors import DiskFullError
 from nersemble_async.submission.validation import mesh_validation, video_validation
-from nersemble_async.submission.validation.official_report import official_report
 from nersemble_async.submission.validation.validate import validate_zip
 from tests.support.broken_zips import MONO, POSED, marks, write_zip
 from tests.support.submission_files import (
@@ -172,7 +171,7 @@ def test_what_is_misplaced_is_looked_into_under_the_name_that_it_has(tmp_path: P
         (f"out/{MONO[1]}", "misplaced-entry"),
         (f"out/{MONO[1]}", "wrong-frame-count"),
     ]
-    assert set(official_report(report)) == {"missing_files"}
+    assert set(report.official_report()) == {"missing_files"}
 
 
 def test_meshes_that_are_misplaced_are_looked_into_with_their_landmarks(tmp_path: Path) -> None:
@@ -185,10 +184,10 @@ def test_meshes_that_are_misplaced_are_looked_into_with_their_landmarks(tmp_path
     assert [issue.rule for issue in report.issues if issue.entry == marks(POSED[1])] == [
         "missing-landmarks"
     ]
-    assert "missing_posed_landmarks" not in official_report(report)
+    assert "missing_posed_landmarks" not in report.official_report()
 
 
 def test_landmarks_that_are_misplaced_are_missing(tmp_path: Path) -> None:
     contents = [(POSED[0], ply(*small_head())), ("out/" + marks(POSED[0]), npy(landmarks()))]
     report = validate_zip(write_zip(tmp_path / "out.zip", contents), "svfr", None)
-    assert official_report(report)["missing_posed_landmarks"] == [marks(POSED[0])]
+    assert report.official_report()["missing_posed_landmarks"] == [marks(POSED[0])]

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from nersemble_async.submission.issues import SubmissionReport
+from nersemble_async.submission.issues import OFFICIAL_KEYS, SubmissionReport
 from nersemble_async.submission.rules import breach
-from nersemble_async.submission.validation.official_report import KEYS, official_report
 
 
 def report(*official: tuple[str, object], names: tuple[tuple[str, object], ...] = ()) -> object:
     issues = [breach("empty-mesh", "x", "y", "z", official=one) for one in official]
     issues.append(breach("black-video", "x", "y", "z"))
     made = SubmissionReport(Path("out.zip"), "nvs", tuple(issues), 1, deep=False, official=names)
-    return official_report(made)
+    return made.official_report()
 
 
 def test_only_keys_with_findings_are_there() -> None:
@@ -37,6 +36,6 @@ def test_keys_stand_in_the_official_order_and_findings_in_theirs() -> None:
     ]
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", OFFICIAL_KEYS)
 def test_every_key_can_be_listed(key: str) -> None:
     assert report((key, "a")) == {key: ["a"]}

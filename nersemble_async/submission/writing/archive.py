@@ -11,6 +11,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ from nersemble_async.submission.writing.archive_journal import (
     Contents,
     Journal,
     lies_whole,
+    pieces_of,
     read_journal,
 )
 from nersemble_async.submission.zips.zip_records import StoredEntry, central_directory, local_header
@@ -39,6 +41,8 @@ class Archive:
         contents: what it is for; an unfinished one that is gone on with has to be for the same.
         resume: True: go on with an unfinished one, or begin where there is none; False: begin, an
             unfinished one is deleted; None: begin, and refuse where there is an unfinished one.
+        check: is called with the name of each entry that is gone on with, and what makes a file of
+            it that is deleted afterwards; what it raises leaves the unfinished one as it is.
 
     Raises:
         SubmissionError: there is an unfinished one; its message says what to do.
@@ -46,13 +50,21 @@ class Archive:
         DiskFullError, CacheError: it cannot be written.
     """
 
-    def __init__(self, target: Path, contents: Contents, *, resume: bool | None) -> None:
+    def __init__(
+        self,
+        target: Path,
+        contents: Contents,
+        *,
+        resume: bool | None,
+        check: Callable[[str, Callable[[], Path]], None] = lambda _, __: None,
+    ) -> None:
         # As it is now: the working folder may change, and a link stays a link.
         self.target = target = Path(os.path.realpath(target))
         self.partial = target.with_name(f"{target.name}.partial")
         self.journal = target.with_name(f"{target.name}.partial.journal")
         self.folder = target.with_name(f"{target.name}.partial.videos")
         """For files that are on their way; whatever lies in it is deleted."""
+        self._check = check
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._why_closed: str | None = None
@@ -85,6 +97,7 @@ class Archive:
     def _let_go(self) -> None:
         if not os.fstat(self._zip).st_size:
             self.partial.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         close_locked(self._zip, self._process)
 
     def _begin(self, contents: Contents, *, resume: bool | None) -> None:
@@ -129,6 +142,16 @@ class Archive:
         for group in groups:
             if all(lies_whole(self._zip, entry) for entry in group):
                 self._add(group)
+        for entry in self._entries.values():
+            self._check(entry.name, partial(self._copied, entry))
+
+    def _copied(self, entry: StoredEntry) -> Path:
+        """An entry as a file, until the next one is asked for."""
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / "of_an_earlier_run"
+        with path.open("wb") as file:
+            file.writelines(pieces_of(self._zip, entry))
+        return path
 
     def _add(self, group: Sequence[StoredEntry]) -> None:
         self._groups.append(group)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from nersemble_async.cache.disk import sync_folder
@@ -66,14 +66,22 @@ def lies_whole(descriptor: int, entry: StoredEntry) -> bool:
     header = local_header(entry)
     if os.pread(descriptor, len(header), entry.offset) != header:
         return False
-    crc32, position = 0, entry.data_offset
+    crc32, n_bytes = 0, 0
+    for piece in pieces_of(descriptor, entry):
+        crc32 = zlib.crc32(piece, crc32)
+        n_bytes += len(piece)
+    return n_bytes == entry.size_bytes and crc32 == entry.crc32
+
+
+def pieces_of(descriptor: int, entry: StoredEntry) -> Iterator[bytes]:
+    """What lies where the entry's bytes are to be, in pieces; less of it where the file ends."""
+    position = entry.data_offset
     while position < entry.end:
         piece = os.pread(descriptor, min(_PIECE_BYTES, entry.end - position), position)
         if not piece:
-            return False
-        crc32 = zlib.crc32(piece, crc32)
+            return
         position += len(piece)
-    return crc32 == entry.crc32
+        yield piece
 
 
 class Journal:

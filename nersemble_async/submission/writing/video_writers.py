@@ -14,7 +14,8 @@ from nersemble_async.errors import (
     SubmissionError,
 )
 from nersemble_async.formats.video.encoder import encoder_memory_bytes
-from nersemble_async.submission.entries import ExpectedEntry, video_entry
+from nersemble_async.formats.video.probe import probe_video
+from nersemble_async.submission.entries import ExpectedEntry, expected_entries, video_entry
 from nersemble_async.submission.issues import Severity
 from nersemble_async.submission.metadata_source import MetadataSource, require_metadata
 from nersemble_async.submission.writing.encoding_pool import EncodingPool
@@ -203,6 +204,19 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
             SelectionError: no such video is submitted; lists what is.
         """
         return video_entry(self._spec, participant_id, sequence_name, serial)
+
+    def _check_earlier(self, path: str, copied: Callable[[], Path]) -> None:
+        """Its length too: the metadata may be another than that of the earlier run."""
+        super()._check_earlier(path, copied)
+        entry = expected_entries(self._task)[path]
+        expected = self._source.metadata.n_frames(entry.participant_id, entry.sequence_name)
+        found = probe_video(copied()).n_frames
+        if expected not in {None, found}:
+            raise SubmissionError(
+                f"an earlier run wrote {path} with {found} frames, {self._source.origin} says "
+                f"{expected}: go on with the metadata.json of then, or throw away what it left "
+                "(resume=False, on the command line --restart)"
+            )
 
     def _forget(self, sink: VideoSink) -> None:
         with self._sinks_lock:

@@ -31,7 +31,8 @@ class SubmissionDataWriter:
         allow_partial: for tests of a pipeline: write the zip although predictions are missing.
 
     Raises:
-        SubmissionError: an earlier run left something unfinished; says what to do.
+        SubmissionError: an earlier run left something unfinished, or what cannot be gone on with;
+            says what to do.
         CacheLockedError: another process is writing the same zip.
         DiskFullError, CacheError: it cannot be written.
     """
@@ -54,7 +55,12 @@ class SubmissionDataWriter:
         self.report: SubmissionReport | None = None
         """What the validator found in the finished zip; None before."""
         target = Path(zip_path).expanduser()
-        self._archive = Archive(target, {"task": self._task, **(contents or {})}, resume=resume)
+        self._archive = Archive(
+            target,
+            {"task": self._task, **(contents or {})},
+            resume=resume,
+            check=self._check_earlier,
+        )
         self.resumed: frozenset[str] = frozenset(self._archive.entries)
         """The paths inside the zip of what an earlier run had written."""
         reset_on_fork(self)
@@ -63,6 +69,22 @@ class SubmissionDataWriter:
         """A forked child's copy is closed; the parent goes on."""
         self._is_open = False
         self._end_lock = threading.Lock()
+
+    def _check_earlier(self, path: str, copied: Callable[[], Path]) -> None:  # noqa: ARG002 -- of videos
+        """Whether an entry of an earlier run is of this submission: told now, not at its end.
+
+        Args:
+            path: inside the zip.
+            copied: makes a file of it.
+
+        Raises:
+            SubmissionError: it is not.
+        """
+        if path not in expected_entries(self._task):
+            raise SubmissionError(
+                f"an earlier run wrote {path}, which no submission to {self._task} has; throw away "
+                "what it left (resume=False, on the command line --restart)"
+            )
 
     def missing(self) -> list[ExpectedEntry]:
         """What a complete submission still lacks, in the benchmark's order."""

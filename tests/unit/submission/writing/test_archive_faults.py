@@ -178,7 +178,7 @@ def test_a_link_stays_a_link_and_what_it_names_is_written(tmp_path: Path, *, exi
     link.symlink_to("large_disk/real.zip")
     archive = begin(link)
     archive.add_bytes({"a": b"1"})
-    with pytest.raises(CacheError, match="two writers"):
+    with pytest.raises(CacheError, match="two cannot make one"):
         begin(target)
     archive.finish()
     assert link.is_symlink()

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nersemble_async.benchmark.metadata import TaskMetadata
-from nersemble_async.benchmark.spec import BENCHMARKS, Task
-from nersemble_async.errors import MetadataError, MissingBenchmarkUrlError, NersembleError
+from nersemble_async.benchmark.spec import BENCHMARKS, TASKS, Task
+from nersemble_async.errors import (
+    MetadataError,
+    MissingBenchmarkUrlError,
+    NersembleError,
+    SelectionError,
+)
 from nersemble_async.settings import Settings
 from nersemble_async.submission.metadata_source import find_metadata
 from nersemble_async.workers import make_limiter, run_blocking
@@ -31,6 +36,7 @@ async def obtain_metadata(
     """The file that was given, else the root's, else the server's (which then is the root's).
 
     Raises:
+        SelectionError: there is no such task.
         ConfigurationError: the file that was given is not there.
         MetadataError: the file that was given breaks its schema; names the field.
         OSError: the file that was given cannot be read.
@@ -56,6 +62,8 @@ def look_for_metadata(
     task: Task, settings: Settings, given: str | Path | TaskMetadata | None = None
 ) -> FoundMetadata:
     """The same without a request; blocking. Errors as in `obtain_metadata`."""
+    if task not in TASKS:
+        raise SelectionError(f"{task!r} is not a task; there are {', '.join(TASKS)}")
     try:
         return FoundMetadata(find_metadata(task, settings.root, given))
     except (MetadataError, OSError) as error:

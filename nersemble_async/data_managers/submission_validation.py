@@ -53,6 +53,7 @@ async def validate_submission(
         threads: videos looked at at a time; None: as many as there are cores.
 
     Raises:
+        SelectionError: there is no such task.
         ConfigurationError, MetadataError: the metadata that was given cannot be used.
         OSError: the zip or the metadata that was given is not there, or cannot be read.
         DiskFullError: no room for one video in the folder for temporary files.

@@ -27,8 +27,11 @@ class VideoSubmissionPaths(OfBenchmark):
         """The video's path inside the zip, ``{participant}/{sequence}/cam_{serial}.mp4``.
 
         Raises:
-            SelectionError: a name holds other characters than letters, digits, ``_+-``.
+            SelectionError: a name holds other characters than letters, digits, ``_+-``, or the
+                participant is no number.
         """
+        if isinstance(participant_id, str):
+            raise SelectionError(f"a participant is a number (int), not {participant_id!r}")
         file = next(f for f in self.spec.submission_files if f.kind is FileKind.MP4)
         try:
             return file.path(participant_id, sequence_name, serial)

@@ -13,7 +13,7 @@ from nersemble_async.data_managers.submission_validation import (
     validate_submission,
     validate_submission_blocking,
 )
-from nersemble_async.errors import ConfigurationError, MetadataError
+from nersemble_async.errors import ConfigurationError, MetadataError, SelectionError
 from nersemble_async.submission.issues import SubmissionReport
 from nersemble_async.synthetic.server import serve_folder
 from tests.support.broken_zips import MONO, write_zip
@@ -203,3 +203,8 @@ def test_cancelling_ends_it_and_leaves_no_file(
 
     anyio.run(within)
     assert list(temporary.iterdir()) == []
+
+
+def test_a_task_that_there_is_not_is_told_with_those_that_there_are(path: Path, root: Path) -> None:
+    with pytest.raises(SelectionError, match="'NVS' is not a task; there are nvs, "):
+        validate_submission_blocking(path, "NVS")  # type: ignore[arg-type]

@@ -187,6 +187,8 @@ def test_what_is_not_there_is_told(folder: Path) -> None:
     with NVSSubmissionDataReader(folder / "few.zip") as reader:
         with pytest.raises(SelectionError, match=r"has no entry '999/X/cam_1\.mp4'; it has 4 entr"):
             reader.load_video(999, "X", "1")
+        with pytest.raises(SelectionError, match=r"a participant is a number \(int\), not '999'"):
+            reader.load_video("999", "X", "1")  # type: ignore[arg-type]
         with pytest.raises(SelectionError, match="cannot be part of a path"):
             reader.load_video(388, "../X", "1")
         with pytest.raises(SelectionError, match=r"mp4 has no frame 7; it has 7, 0 to"):

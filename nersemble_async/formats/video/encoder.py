@@ -172,7 +172,8 @@ class VideoEncoder:
             with suppress(av.error.FFmpegError, OSError):
                 container.close()
         finally:
-            self._file.close()
+            with suppress(OSError):  # NFS may tell of a full disk only now, and again
+                self._file.close()
             self.path.unlink(missing_ok=True)
 
     def reset_in_child(self) -> None:

@@ -162,12 +162,12 @@ class VideoSink:
             self._end("closed")
 
     def _close(self) -> None:
+        self._lane.join()  # first: a full disk is why frames are lacking
         if self.n_frames != self.n_expected:
             raise InvalidPredictionError(
                 f"{self.entry.path} has {self.n_frames} frames, but the sequence has "
                 f"{self.n_expected} timesteps, and a video is submitted whole"
             )
-        self._lane.join()
         info = probe_video(self._path)
         found = (info.n_frames, (info.width, info.height), info.codec, info.pixel_format)
         wanted = (self.n_expected, self._encoding.size, "h264", "yuv420p")

@@ -20,7 +20,6 @@ from nersemble_async.errors import (
     SubmissionError,
 )
 from nersemble_async.submission.reading.video_readers import MonoFlameAvatarSubmissionDataReader
-from nersemble_async.submission.writing.archive import Archive
 from nersemble_async.submission.writing.video_sink import VideoSink
 from nersemble_async.submission.writing.video_writers import (
     MonoFlameAvatarSubmissionDataWriter,
@@ -90,35 +89,6 @@ def test_what_is_missing_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
         assert len(writer.missing()) == 79
         writer.keep()
     assert not (tmp_path / "a.zip").exists()
-
-
-def test_what_has_another_length_now_cannot_be_gone_on_with_and_is_not_lost(tmp_path: Path) -> None:
-    """Else it would be told after hours of encoding, when nothing else than to begin anew helps."""
-    with begin(tmp_path, allow_partial=True) as writer:
-        writer.add_video(*WHERE, frames())
-        writer.keep()
-    with pytest.raises(
-        SubmissionError, match=r"with 2 frames, the metadata given says 3: .*--restart"
-    ):
-        begin(tmp_path, 3, resume=True)
-    assert not (tmp_path / "a.zip.partial.videos").exists()
-    with begin(tmp_path, resume=True) as writer:
-        assert writer.resumed == {PATH}
-        writer.keep()
-    with begin(tmp_path, 3, resume=False, allow_partial=True) as writer:
-        writer.add_video(*WHERE, frames(3))
-
-
-def test_what_no_submission_has_cannot_be_gone_on_with(tmp_path: Path) -> None:
-    archive = Archive(
-        tmp_path / "a.zip",
-        {"task": "mono_flame_avatar", "compensate_reader_bias": False},
-        resume=None,
-    )
-    archive.add_bytes({"393/FREE/cam_1.mp4": b"as an earlier version named it"})
-    archive.keep()
-    with pytest.raises(SubmissionError, match=r"cam_1\.mp4, which no submission to .*--restart"):
-        begin(tmp_path, resume=True)
 
 
 def test_a_partial_zip_only_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Videos that an earlier run wrote for something else, or that the disk ended: what is said first."""
+"""Videos that an earlier run wrote for something else, or that the disk ended: what is told."""
 
 from __future__ import annotations
 

@@ -65,13 +65,6 @@ class CameraFindings:
     """A sentence for each thing that nothing could be said of, and why."""
 
 
-def check_cameras(
-    task: Task, findings: Mapping[str, VideoFindings], root: Path | None
-) -> list[SubmissionIssue]:
-    """The issues of `compare_cameras`."""
-    return compare_cameras(task, findings, root).issues
-
-
 def compare_cameras(
     task: Task, findings: Mapping[str, VideoFindings], root: Path | None
 ) -> CameraFindings:

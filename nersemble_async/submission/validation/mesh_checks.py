@@ -30,9 +30,6 @@ from nersemble_async.submission.validation.mesh_measures import (
     diagonal,
     farthest_landmark,
 )
-from nersemble_async.submission.validation.subtask_checks import check_subtasks
-
-__all__ = ["MeshFindings", "check_mesh_entry", "check_subtasks", "landmarks_path"]
 
 _DIGEST_POINTS = 64
 _MOST_REFUSED_BYTES = 4 << 20

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from nersemble_async.benchmark.spec import FileKind
 from nersemble_async.submission.entries import ExpectedEntry
-from nersemble_async.submission.validation.mesh_checks import MeshFindings, check_mesh_entry
+from nersemble_async.submission.validation.mesh_checks import check_mesh_entry
+from nersemble_async.submission.validation.mesh_findings import MeshFindings
 from nersemble_async.submission.validation.subtask_checks import check_subtasks
 from nersemble_async.submission.validation.validation_run import (
     ValidationRun,

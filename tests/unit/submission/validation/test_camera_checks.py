@@ -15,7 +15,8 @@ import pytest
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.formats.video.reader import VideoReader
 from nersemble_async.submission.entries import ExpectedEntry, expected_entries
-from nersemble_async.submission.validation.camera_checks import check_cameras, compare_cameras
+from nersemble_async.submission.issues import SubmissionIssue
+from nersemble_async.submission.validation.camera_checks import compare_cameras
 from nersemble_async.submission.validation.camera_matching import mixed_up
 from nersemble_async.submission.validation.video_checks import VideoFindings, check_video
 from nersemble_async.submission.validation.video_content import RgbPicture, VideoSample
@@ -89,6 +90,10 @@ def without_pointclouds(root: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("task", ["nvs", "mono_flame_avatar"])
+def check_cameras(task: Task, findings: Findings, root: Path | None) -> list[SubmissionIssue]:
+    return compare_cameras(task, findings, root).issues
+
+
 def test_a_perfect_submission_raises_nothing(
     task: Task, roots: tuple[Path, Path], truth: Callable[[Task], Findings], tmp_path: Path
 ) -> None:

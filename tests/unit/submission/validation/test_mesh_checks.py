@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from nersemble_async.formats.mesh.landmarks import landmarks_bytes
 from nersemble_async.formats.mesh.ply import ply_bytes
 from nersemble_async.submission.entries import expected_entries
-from nersemble_async.submission.validation.mesh_checks import MeshFindings, check_mesh_entry
+from nersemble_async.submission.validation.mesh_checks import check_mesh_entry
+from nersemble_async.submission.validation.mesh_findings import MeshFindings
 from nersemble_async.submission.writing.mesh_predictions import mesh_files
 from tests.support.ply_files import add_texture, exported_ply, sphere_mesh
 

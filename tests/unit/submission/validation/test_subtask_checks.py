@@ -11,11 +11,9 @@ import pytest
 from nersemble_async.formats.mesh.landmarks import landmarks_bytes
 from nersemble_async.formats.mesh.ply import ply_bytes
 from nersemble_async.submission.entries import expected_entries
-from nersemble_async.submission.validation.mesh_checks import (
-    MeshFindings,
-    check_mesh_entry,
-    check_subtasks,
-)
+from nersemble_async.submission.validation.mesh_checks import check_mesh_entry
+from nersemble_async.submission.validation.mesh_findings import MeshFindings
+from nersemble_async.submission.validation.subtask_checks import check_subtasks
 from tests.support.ply_files import sphere_mesh
 
 BASE, FACES = sphere_mesh(300)

@@ -116,7 +116,7 @@ RULES: Mapping[str, Rule] = _by_id(
         "extra-streams",
         _WARNING,
         "the mp4 holds more than one stream: sound, or a second video",
-        _WRITE_ANEW,
+        "keep the first video alone, as it is: ffmpeg -i IN.mp4 -map 0:v:0 -c copy OUT.mp4",
     ),
     Rule(
         "altered-display",

@@ -273,6 +273,7 @@ class Archive:
             try:
                 if self._entries:
                     os.fsync(self._zip)
+                    self._journal.sync()
                 else:
                     self.partial.unlink(missing_ok=True)
                     self.journal.unlink(missing_ok=True)

@@ -128,6 +128,10 @@ class Journal:
             raise
         self._end += len(line)
 
+    def sync(self) -> None:
+        """On to the disk, what was not."""
+        os.fdatasync(self._descriptor)
+
     def close(self) -> None:
         """No line is written any more."""
         os.close(self._descriptor)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import zipfile
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -260,3 +263,22 @@ def test_the_crc_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert archive.entries["a"].crc32 == zlib.crc32(b"123")
     assert archive.partial.stat().st_size == archive.entries["a"].end
     archive.keep()
+
+
+def test_what_is_kept_is_on_the_disk_and_so_is_its_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small entries are not each: a power loss after a regular end is to take none of them."""
+    synced: list[str] = []
+
+    def recorded(sync: Callable[[int], None], descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    archive = begin(tmp_path / "a.zip")
+    archive.add_bytes({"a.ply": b"mesh"})
+    with monkeypatch.context() as patch:
+        for name in ("fsync", "fdatasync"):
+            patch.setattr(os, name, partial(recorded, getattr(os, name)))
+        archive.keep()
+    assert synced == ["a.zip.partial", "a.zip.partial.journal"]

@@ -25,7 +25,8 @@
         └── IncompleteSubmissionError             lists the entries that are missing
 
 The base URL is a credential: no message here ever holds a URL, only paths relative to the
-root. Findings of a verification or validation are data, not exceptions.
+root. Findings of a verification or validation are data, not exceptions. A reader's SubmissionError
+about one entry of a zip is an EntryError of `nersemble_async.submission.zips.entry_content`.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class NotCachedError(CacheError, FileNotFoundError):
 
 
 class CacheLockedError(CacheError):
-    """Another live process is writing this file."""
+    """Another live process, or another writer in this one, is writing this file."""
 
 
 class DiskFullError(CacheError):

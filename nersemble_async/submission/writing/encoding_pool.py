@@ -89,9 +89,12 @@ class Lane(Generic[Item]):
             error = raised
         with self._changed:
             self._in_hand = False
+            try:
+                if self._waiting and error is None:
+                    self._pool.submit(self._work)
+            except RuntimeError as raised:  # the interpreter ends: nobody comes for what waits
+                error = raised
             if error is not None:
                 self._error = error
                 self._waiting.clear()
-            if self._waiting:
-                self._pool.submit(self._work)
             self._changed.notify_all()

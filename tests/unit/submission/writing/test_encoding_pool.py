@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -145,3 +147,36 @@ def test_an_interrupted_lane_ends_and_can_be_gone_on_with(*, knows: bool) -> Non
     lane.join()
     interrupted.close()
     assert seen == list(range(1, 9))
+
+
+ENDING = """
+import threading
+from nersemble_async.submission.writing.encoding_pool import EncodingPool, Lane
+
+main_ended = threading.Event()
+
+def bring():
+    pool = EncodingPool(1)
+    lane = Lane(pool, lambda _: main_ended.wait(30))
+    try:
+        lane.put(0)
+        lane.put(1)
+        begun.set()
+        while True:
+            lane.put(2)
+    finally:
+        lane.drop()
+
+begun = threading.Event()
+threading.Thread(target=bring).start()
+begun.wait()
+threading._register_atexit(main_ended.set)
+"""
+
+
+def test_a_thread_that_goes_on_when_the_interpreter_ends_is_told() -> None:
+    """It waited for ever for threads that do no more."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "RuntimeError: cannot schedule new futures after" in ended.stderr

@@ -7,8 +7,8 @@
 - `pack`: a submission from folders of predictions; `pack_job`: its work; `pack_report`: what it did
 - `validate`: a submission zip; `validate_report`: what was found in it, in words and JSON;
   `submission_options`: what commands about submissions share
-- `demo_steps`: what the demo shows, a list to append to; `demo_fetch_steps`, `demo_load_steps`: its
-  steps; `demo_stage`: what they stand on
+- `demo_steps`: what the demo shows, a list to append to; `demo_fetch_steps`, `demo_load_steps`,
+  `demo_submit_steps`: its steps; `demo_stage`: what they stand on; `demo_method`: what it submits
 - `session`: settings, the question for the URL, errors → exit codes; `interruption`: Ctrl-C
 - `tally`: what the events of a run add up to; `wording`: as words; `report`: as JSON
 - `survey`: what a dry run found; `findings`: what verify and status found; both in words and JSON

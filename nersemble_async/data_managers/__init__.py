@@ -2,7 +2,8 @@
 
 - `video_managers`, `svfr_manager`: the managers for an event loop; `nersemble_async.sync` has
   those for code without one
-- `asset_access`: threads and fetching on demand, for the former
+- `asset_access`: threads and fetching on demand, for the former; `streams`, `multi_view_streams`,
+  `opened_videos`: what they open
 - `local_assets`: the blocking core of both
 - `participant_files`, `timeline`, `official_paths`: which files, timesteps and paths; pure
 - `submission_validation`: a submission zip against its benchmark; `submission_metadata`: how long

@@ -88,7 +88,7 @@ def _read_npy_header(stream: IO[bytes], name: str) -> tuple[int, int]:
     except (SyntaxError, MemoryError, RecursionError, TypeError) as error:
         raise ValueError(f"{name!r} has a broken npy header") from error
     if not isinstance(header, dict):
-        raise ValueError(f"{name!r} has a broken npy header")  # noqa: TRY004  # about bytes, not types
+        raise ValueError(f"{name!r} has a broken npy header")  # noqa: TRY004 -- about bytes, not types
     descr, shape = header.get("descr"), header.get("shape")
     match = _DESCR.fullmatch(descr) if isinstance(descr, str) else None
     if match is None:

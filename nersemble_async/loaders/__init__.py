@@ -1,7 +1,8 @@
-"""Arrays as bounded async streams: pointclouds read ahead; a file a stream.
+"""Arrays as bounded async streams; a file a stream.
 
 - `frame`: one frame of one camera, what streams give
 - `frames`: one camera, decoded ahead on all cores
+- `pointclouds`: a sequence's, read ahead; `ordered_budget`: within so many bytes, in order
 - `multi_view`: many cameras in lock-step under one memory budget
     - `multi_view_frame`: all cameras at one timestep, what that stream gives
     - `stream_memory`, `stream_videos`: what a stream takes and wants, undecoded

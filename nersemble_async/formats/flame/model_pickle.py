@@ -83,7 +83,7 @@ def read_pickled_arrays(path: Path, names: Iterable[str]) -> dict[str, Array]:
         arrays: dict[str, Array] = {}
         for name in names:
             if name not in content:
-                raise ValueError(f"it lacks {name}")  # noqa: TRY301  # one handler names the file
+                raise ValueError(f"it lacks {name}")  # noqa: TRY301 -- one handler names the file
             arrays[name] = _member(name, content[name])
     except (ValueError, MemoryError) as error:
         raise DecodeError(str(path), str(error) or "too large for the memory") from None

@@ -66,7 +66,7 @@ def take_apart(data: bytes, is_allowed: IsAllowed) -> object:
     Raises:
         ValueError: no pickle, cut short, unreasonably long, or with a symbol or an operation that
             is not allowed; one line.
-    """  # noqa: D205  # a list of types has no shorter name
+    """  # noqa: D205 -- a list of types has no shorter name
     machine = _Machine(is_allowed)
     try:
         return machine.run(io.BytesIO(data))

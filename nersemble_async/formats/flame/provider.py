@@ -96,7 +96,7 @@ class FlameProvider:
 
     def create_mesh(self, vertices: npt.NDArray[np.floating]) -> trimesh.Trimesh:
         """A mesh of FLAME's faces over these vertices (5023, 3), unprocessed."""
-        import trimesh  # noqa: PLC0415  # most callers want arrays, and it is slow to import
+        import trimesh  # noqa: PLC0415 -- most callers want arrays, and it is slow to import
 
         return trimesh.Trimesh(vertices, self.faces, process=False)
 

@@ -32,7 +32,7 @@ def load_torch_flame(
     *,
     model: FlameModel | None = None,
     device: str = "cpu",
-) -> Any:  # noqa: ANN401  # torch has no types here
+) -> Any:  # noqa: ANN401 -- torch has no types here
     """A ``flame_model.FLAME`` of FLAME 2023 with 300 identity and 100 expression components.
 
     Call it with all of its parameters but ``transl``; batches of any size work, which they do not

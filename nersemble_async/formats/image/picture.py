@@ -48,7 +48,7 @@ def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     Raises:
         ValueError: another shape or dtype.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:  # noqa: PLR2004  # H, W, RGB
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:  # noqa: PLR2004 -- H, W, RGB
         raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
     Image.fromarray(np.ascontiguousarray(image)).save(path, format="PNG")
 

@@ -45,7 +45,7 @@ def parse_landmarks(data: bytes, name: str) -> npt.NDArray[np.generic]:
         dtype, shape, is_fortran, offset = _header(data)
         needed = math.prod(shape) * dtype.itemsize
         if needed > len(data) - offset:
-            raise ValueError(  # noqa: TRY301  # told as the other faults
+            raise ValueError(  # noqa: TRY301 -- told as the other faults
                 f"its shape {shape} needs {needed} bytes, {len(data) - offset} are there"
             )
         if needed == 0:
@@ -69,7 +69,7 @@ def _header(data: bytes) -> tuple[np.dtype[np.generic], tuple[int, ...], bool, i
     if len(data) < start or len(text) < header_bytes or header_bytes > _MOST_HEADER_BYTES:
         raise ValueError(f"its header of {header_bytes} bytes is too long or cut off")
     try:
-        header = ast.literal_eval(text.decode("utf-8" if data[6] == 3 else "latin-1"))  # noqa: PLR2004  # the version
+        header = ast.literal_eval(text.decode("utf-8" if data[6] == 3 else "latin-1"))  # noqa: PLR2004 -- the version
         descr, shape, is_fortran = (header.pop(key) for key in _KEYS)
     except (SyntaxError, MemoryError, RecursionError, AttributeError, KeyError, TypeError):
         raise ValueError("its header is broken") from None
@@ -77,7 +77,7 @@ def _header(data: bytes) -> tuple[np.dtype[np.generic], tuple[int, ...], bool, i
         raise ValueError("its header is broken")
     try:
         dtype: np.dtype[np.generic] = np.lib.format.descr_to_dtype(descr)
-    except Exception:  # noqa: BLE001  # of broken descriptions NumPy raises whatever comes
+    except Exception:  # noqa: BLE001 -- of broken descriptions NumPy raises whatever comes
         raise ValueError(f"its type is unknown: {str(descr)[:40]}") from None
     if dtype.hasobject:
         raise ValueError("it holds pickled Python objects, which could run code when loaded")

@@ -100,7 +100,7 @@ def trimesh_counts(data: bytes) -> MergedCounts:
         DecodeError: it cannot; says why.
         ImportError: it needs a package for this file that is not installed here.
     """
-    import trimesh  # noqa: PLC0415  # 0.2 s
+    import trimesh  # noqa: PLC0415 -- 0.2 s
     from trimesh.exchange.ply import load_ply  # noqa: PLC0415
 
     try:
@@ -110,6 +110,6 @@ def trimesh_counts(data: bytes) -> MergedCounts:
             return MergedCounts(len(mesh.vertices), len(mesh.faces))
     except ImportError:
         raise
-    except Exception as error:  # noqa: BLE001  # of broken bytes trimesh raises whatever comes
+    except Exception as error:  # noqa: BLE001 -- of broken bytes trimesh raises whatever comes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DecodeError("mesh", f"trimesh cannot read it: {reason}") from None

@@ -34,7 +34,7 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
             refers to none.
         OSError: the file cannot be read.
     """
-    import trimesh  # noqa: PLC0415  # 0.2 s
+    import trimesh  # noqa: PLC0415 -- 0.2 s
     from trimesh.exchange.ply import load_ply  # noqa: PLC0415
 
     suffix = path.suffix.lower()
@@ -51,7 +51,7 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
             check_mesh(mesh.vertices, mesh.faces)
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001  # of broken bytes trimesh raises whatever comes
+        except Exception as error:  # noqa: BLE001 -- of broken bytes trimesh raises whatever comes
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DecodeError(str(path), f"the mesh does not parse: {reason}") from None
     return mesh
@@ -81,7 +81,7 @@ def check_mesh(vertices: npt.NDArray[np.floating], faces: npt.NDArray[np.integer
         ValueError: otherwise; names the first vertex or face.
     """
     for name, array in (("vertices", vertices), ("faces", faces)):
-        if array.ndim != 2 or array.shape[1] != _AXES:  # noqa: PLR2004  # a list of triples
+        if array.ndim != 2 or array.shape[1] != _AXES:  # noqa: PLR2004 -- a list of triples
             raise ValueError(f"{name} are (N, 3), not {array.shape}")
     if len(vertices) == 0:
         raise ValueError("a mesh has at least one vertex")

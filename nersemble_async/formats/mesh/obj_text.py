@@ -30,7 +30,7 @@ def parse_obj(text: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]
             elif keyword == "f":
                 first, second, *others = [_index(word, len(vertices)) for word in words]
                 if not others:
-                    raise ValueError("a face of two")  # noqa: TRY301  # told as the other faults
+                    raise ValueError("a face of two")  # noqa: TRY301 -- told as the other faults
                 for third in others:
                     faces.append((first, second, third))
                     second = third

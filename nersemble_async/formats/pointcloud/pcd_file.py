@@ -60,14 +60,14 @@ class Pointcloud:
         arrays = {"points": self.points, "colors": self.colors, "normals": self.normals}
         return summarise_arrays("Pointcloud", arrays)  # type: ignore[arg-type]  # dict is invariant
 
-    def to_open3d(self) -> Any:  # noqa: ANN401  # open3d is optional and has no types
+    def to_open3d(self) -> Any:  # noqa: ANN401 -- open3d is optional and has no types
         """An ``open3d.geometry.PointCloud`` of the same points (in float64, as open3d holds them).
 
         Raises:
             ImportError: open3d is not installed.
         """
         try:
-            import open3d  # noqa: PLC0415  # optional, 400 MB
+            import open3d  # noqa: PLC0415 -- optional, 400 MB
         except ImportError as error:
             raise ImportError(
                 "to_open3d needs open3d: pip install 'nersemble-async[open3d]'"

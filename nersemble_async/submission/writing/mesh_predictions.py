@@ -39,7 +39,7 @@ class MeshFiles:
     """An .npy, where landmarks were given."""
 
 
-def mesh_files(mesh: Any, now_landmarks: Any = None, *, name: str = "mesh") -> MeshFiles:  # noqa: ANN401  # checked here
+def mesh_files(mesh: Any, now_landmarks: Any = None, *, name: str = "mesh") -> MeshFiles:  # noqa: ANN401 -- checked here
     """Check a mesh and write it as the official reader will read it, to the bit.
 
     Args:
@@ -105,13 +105,13 @@ def _type(given: object) -> str:
 
 
 def _check_arrays(vertices: npt.NDArray[Any], faces: npt.NDArray[Any]) -> None:
-    if vertices.ndim != 2 or vertices.shape[1] != _AXES:  # noqa: PLR2004  # a list of points
+    if vertices.ndim != 2 or vertices.shape[1] != _AXES:  # noqa: PLR2004 -- a list of points
         raise _RefusedError(f"vertices are (V, 3), not {vertices.shape}")
     if vertices.dtype.kind != "f" or vertices.dtype.itemsize not in _FLOAT_BYTES:
         raise _RefusedError(
             f"vertices are float16, float32 or float64, not {vertices.dtype}: convert with astype"
         )
-    if faces.ndim != 2 or faces.shape[1] != _AXES:  # noqa: PLR2004  # a list of triangles
+    if faces.ndim != 2 or faces.shape[1] != _AXES:  # noqa: PLR2004 -- a list of triangles
         raise _RefusedError(
             f"faces are (F, 3), not {faces.shape}: split larger polygons into triangles"
         )

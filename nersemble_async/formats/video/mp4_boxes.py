@@ -18,12 +18,14 @@ _BOX_HEAD = struct.Struct(">I4s")
 _SAMPLE_SIZES = struct.Struct(">III")
 _MAX_MOOV_BYTES = 1 << 26
 _MAX_BOXES = 10_000
-_CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_CONTAINERS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl")
 _FRAGMENTS = (b"moof", b"traf")
 _MOST_SAMPLES = 1 << 20
 """Frames, hours of them. FFmpeg makes room for as many as a few bytes promise."""
 _SAMPLE_COUNTS = {b"stsz": 8, b"stz2": 8, b"trun": 4}
 """Boxes that say how many samples there are, and after how many bytes."""
+_COUNT_OFFSET, _LEAST_EDIT_BYTES = 4, 12
+"""Of an edit list: after how many bytes it says how many edits follow, and how long one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,29 @@ def boxes_within(file: BinaryIO, boxes: Iterable[Box]) -> Iterator[Box]:
 def check_promised_samples(file: BinaryIO, boxes: Iterable[Box]) -> None:
     """Refuse an index, or fragments, that promise more frames than any video has.
 
+    Each edit of an edit list may show all frames anew. A compressed index (``cmov``) may hold
+    anything; no writer of today makes one.
+
     Raises:
         ValueError: they do, or a box within these is broken.
     """
-    n_samples = 0
+    n_samples, most_edits = 0, 1
     for box in boxes_within(file, boxes):
         if box.kind in _SAMPLE_COUNTS:
-            file.seek(box.start + _SAMPLE_COUNTS[box.kind])
-            n_samples += int.from_bytes(file.read(4), "big")
-    if n_samples > _MOST_SAMPLES:
-        raise ValueError(f"the index promises {n_samples:,} frames")
+            n_samples += _read_count(file, box.start + _SAMPLE_COUNTS[box.kind])
+        elif box.kind == b"elst":
+            room = (box.end - box.start) // _LEAST_EDIT_BYTES
+            most_edits = max(most_edits, min(room, _read_count(file, box.start + _COUNT_OFFSET)))
+        elif box.kind == b"cmov":
+            raise ValueError("a compressed index (cmov box)")
+    if n_samples * most_edits > _MOST_SAMPLES:
+        shown = f", {most_edits:,} times" if most_edits > 1 else ""
+        raise ValueError(f"the index promises {n_samples:,} frames{shown}")
+
+
+def _read_count(file: BinaryIO, position: int) -> int:
+    file.seek(position)
+    return int.from_bytes(file.read(4), "big")
 
 
 def _walk(file: BinaryIO, start: int, end: int, file_bytes: int) -> None:

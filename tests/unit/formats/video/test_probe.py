@@ -134,6 +134,33 @@ def test_index_that_promises_too_much_is_refused_before_it_is_believed(
         probe_video(lying)
 
 
+def _index_with(data: bytes, kind: bytes, body: bytes) -> bytes:
+    """An mp4 whose index, its last box, ends with one box more."""
+    start = data.index(b"moov") - 4
+    assert start + int.from_bytes(data[start : start + 4], "big") == len(data)
+    index = data[start + 4 :] + (8 + len(body)).to_bytes(4, "big") + kind + body
+    return data[:start] + (4 + len(index)).to_bytes(4, "big") + index
+
+
+def test_an_edit_list_that_shows_all_frames_many_times_is_refused(
+    video: Path, tmp_path: Path
+) -> None:
+    n_edits = (1 << 20) // N_FRAMES + 1
+    edits = bytes(4) + n_edits.to_bytes(4, "big") + bytes(12 * n_edits)
+    lying = tmp_path / "lying.mp4"
+    edit_list = (8 + len(edits)).to_bytes(4, "big") + b"elst" + edits
+    lying.write_bytes(_index_with(video.read_bytes(), b"edts", edit_list))
+    with pytest.raises(DecodeError, match=f"{N_FRAMES} frames, {n_edits:,} times"):
+        probe_video(lying)
+
+
+def test_a_compressed_index_is_refused_before_it_is_unpacked(video: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden.mp4"
+    hidden.write_bytes(_index_with(video.read_bytes(), b"cmov", b""))
+    with pytest.raises(DecodeError, match="compressed index"):
+        probe_video(hidden)
+
+
 def test_a_broken_frame_is_named(video: Path, tmp_path: Path) -> None:
     data = bytearray(video.read_bytes())
     start = data.index(b"mdat") + 4

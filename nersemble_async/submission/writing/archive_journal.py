@@ -154,5 +154,6 @@ def _is_entry(fields: object) -> bool:
     if not isinstance(fields, list) or [type(each) for each in fields] != [str, int, int, int]:
         return False
     name: str = fields[0]
-    numbers: list[int] = fields[1:]
-    return name.isascii() and min(numbers) >= 0 and max(numbers) <= _LARGEST
+    *places, crc32 = fields[1:]
+    fits = min(places) >= 0 and max(places) <= _LARGEST and 0 <= crc32 < 1 << 32
+    return fits and name.isascii() and len(name) < 1 << 16

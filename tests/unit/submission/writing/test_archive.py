@@ -282,3 +282,23 @@ def test_what_is_kept_is_on_the_disk_and_so_is_its_journal(
             patch.setattr(os, name, partial(recorded, getattr(os, name)))
         archive.keep()
     assert synced == ["a.zip.partial", "a.zip.partial.journal"]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '["a", 0, 1, 4294967296]',
+        '["a", 0, 1, -1]',
+        f'["{"a" * 65536}", 0, 1, 1]',
+        '["a", 0, 1, 9e9]',
+    ],
+)
+def test_numbers_that_no_zip_can_hold_are_no_claim(tmp_path: Path, damaged: str) -> None:
+    archive = begin(tmp_path / "a.zip")
+    archive.add_bytes({"a.ply": b"mesh"})
+    archive.keep()
+    with archive.journal.open("a") as file:
+        file.write(f"[{damaged}]\n")
+    again = begin(tmp_path / "a.zip", resume=True)
+    assert set(again.entries) == {"a.ply"}
+    again.keep()

@@ -107,9 +107,9 @@ def pack(  # noqa: PLR0917 -- an option each; typer passes them by keyword
     is. A mesh is 017/EMO-1-shout+laugh_156_221501007/mesh_posed.ply (.obj), mesh_neutral.ply, with
     landmarks_posed.npy, landmarks_neutral.npy where it has not FLAME's topology.
 
-    Everything that names, counts and headers tell of the source is checked before anything is
-    encoded. Exit codes: 0 written, 1 wrong or missing predictions, 2 usage, 4 disk full, 130
-    interrupted.
+    Names, counts and headers of pictures and videos are checked before anything is encoded, and all
+    that is wrong is told; meshes are checked as they are packed. Exit codes: 0 written, 1 wrong or
+    missing predictions, 2 usage, 4 disk full, 130 interrupted.
     """
     from nersemble_async.cli.pack_job import PackJob, PackOptions  # noqa: PLC0415 -- not for --help
     from nersemble_async.cli.session import run_command  # noqa: PLC0415

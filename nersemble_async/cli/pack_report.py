@@ -235,10 +235,7 @@ def _warnings(packing: Packing) -> Sequence[SubmissionIssue]:
 def _end_lines(packing: Packing, size_bytes: int | None, code: ExitCode) -> Iterator[Line]:
     if packing.failures:
         yield Line(f"{_count(len(packing.failures), 'prediction')} could not be packed:", "bad")
-        for path, reason in packing.failures[:LISTED_FAILURES]:
-            yield Line(f"  {visible(path)}: {visible(reason)}", "bad")
-        if len(packing.failures) > LISTED_FAILURES:
-            yield Line(f"  and {len(packing.failures) - LISTED_FAILURES:,} more", "bad")
+        yield from _failure_lines(packing.failures)
     if packing.report is not None and size_bytes is not None:
         yield from _written_lines(packing, packing.report, size_bytes)
         return
@@ -250,6 +247,17 @@ def _end_lines(packing: Packing, size_bytes: int | None, code: ExitCode) -> Iter
     yield Line(f"Not complete: {kept} in {packing.partial}", "strong")
     if code is not ExitCode.INTERRUPTED:  # then the session tells it
         yield Line(f"  {_what_to_do(packing, code)} with --resume", "strong")
+
+
+def _failure_lines(failures: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    places: dict[str, list[str]] = {}
+    for path, reason in failures:
+        places.setdefault(reason, []).append(path)
+    for reason, those in list(places.items())[:LISTED_FAILURES]:
+        more = f" ({len(those) - 1:,} more alike)" if len(those) > 1 else ""
+        yield Line(f"  {visible(those[0])}: {visible(reason)}{more}", "bad")
+    if max(len(those) for those in places.values()) > 1 or len(places) > LISTED_FAILURES:
+        yield Line("  --format json lists all", "bad")
 
 
 def _what_to_do(packing: Packing, code: ExitCode) -> str:

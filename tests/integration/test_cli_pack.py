@@ -258,7 +258,20 @@ def test_wrong_meshes_are_told_all_at_once(tmp_path: Path, environment: dict[str
     reasons = [failure["reason"] for failure in done.json["failures"]]
     assert len(reasons) == 2
     assert "the mesh does not parse" in " ".join(reasons)
-    assert "give now_landmarks" in " ".join(reasons)
+    assert "give now_landmarks (to `pack`: landmarks_posed.npy" in " ".join(reasons)
+
+
+def test_what_is_wrong_with_many_alike_is_told_once(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    source = write_meshes(tmp_path / "meshes", 3)
+    for mesh in source.rglob("mesh_posed.ply"):
+        mesh.write_bytes(b"ply")
+    done = pack(environment, source, "--allow-partial", task="svfr")
+    assert done.code == 1
+    assert "3 predictions could not be packed:" in done.out
+    assert done.out.count("the mesh does not parse") == 1
+    assert "(2 more alike)" in done.out
 
 
 @pytest.mark.parametrize(

@@ -169,8 +169,9 @@ def _check_topology(columns: Columns, faces: npt.NDArray[np.intp], *, has_landma
     n_vertices = columns.shape[1]
     if n_vertices != FLAME_VERTICES and not has_landmarks:
         raise _RefusedError(
-            f"it has {n_vertices} vertices, not FLAME's {FLAME_VERTICES}: give now_landmarks, the "
-            f"seven landmarks of the NoW challenge, float (7, 3); see {_NOW}"
+            f"it has {n_vertices} vertices, not FLAME's {FLAME_VERTICES}: give now_landmarks (to "
+            "`pack`: landmarks_posed.npy or landmarks_neutral.npy beside it), the seven landmarks "
+            f"of the NoW challenge, float (7, 3); see {_NOW}"
         )
     if n_vertices == FLAME_VERTICES and has_landmarks:
         return

@@ -92,4 +92,4 @@ def _look(
 
 
 def _root(benchmark_folder: str | Path | None) -> Path:
-    return Settings.load().root if benchmark_folder is None else Path(benchmark_folder)
+    return Settings.load().root if benchmark_folder is None else Path(benchmark_folder).expanduser()

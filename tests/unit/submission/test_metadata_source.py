@@ -66,3 +66,11 @@ def test_a_file_that_is_named_has_to_be_there_and_whole(tmp_path: Path) -> None:
     broken.write_text('{"sequences": 5}')
     with pytest.raises(MetadataError, match=r"broken\.json.*sequences"):
         find_metadata("nvs", metadata=broken)
+
+
+def test_a_root_in_the_home_folder_is_found_as_data_managers_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    there = write_metadata(tmp_path / "data" / "nvs" / "metadata.json", 3)
+    assert require_metadata("nvs", "~/data").origin == str(there)

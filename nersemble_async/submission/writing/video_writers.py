@@ -36,13 +36,14 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
     """Videos frame by frame; many can be open at once, and are encoded at the same time.
 
     Args:
-        zip_path: see above, as ``resume`` and ``allow_partial``.
+        zip_path: see `SubmissionDataWriter`, as for ``resume`` and ``allow_partial``.
         benchmark_folder: the root whose metadata.json tells how many frames a video has; None: as
             the settings say.
         metadata: that file itself, or its content, where it lies elsewhere.
         compensate_reader_bias: see `VideoEncoder`.
         threads: that encode; None: one for each core.
-        memory_limit_bytes: for all encoders that are open at once.
+        memory_limit_bytes: for all encoders that are open at once; 4 GiB are enough for 10 videos of
+            NVS or 49 of the FLAME avatar.
 
     Raises:
         ConfigurationError: nothing says how many frames a video has; says how to help.

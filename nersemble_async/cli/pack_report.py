@@ -262,6 +262,8 @@ def _failure_lines(failures: Sequence[tuple[str, str]]) -> Iterator[Line]:
 
 def _what_to_do(packing: Packing, code: ExitCode) -> str:
     if code is ExitCode.INTERRUPTED:
+        if packing.partial is not None:
+            return f"what an earlier run packed stays in {packing.partial}"
         return "nothing was packed yet"
     if packing.problems or packing.failures:
         return "mend what is named above, then run the same command again"

@@ -42,8 +42,7 @@ class VideoSubmissionDataWriter(SubmissionDataWriter):
         metadata: that file itself, or its content, where it lies elsewhere.
         compensate_reader_bias: see `VideoEncoder`.
         threads: that encode; None: one for each core.
-        memory_limit_bytes: for all encoders that are open at once; 4 GiB are enough for 10 videos of
-            NVS or 49 of the FLAME avatar.
+        memory_limit_bytes: for all encoders that are open at once; 4 GiB admit 10 videos of NVS.
 
     Raises:
         ConfigurationError: nothing says how many frames a video has; says how to help.

@@ -66,6 +66,12 @@ RULES: Mapping[str, Rule] = _by_id(
         "take it out of the zip (a folder's own entry does no harm)",
     ),
     Rule(
+        "leftover-entry",
+        _WARNING,
+        "a file that the system left in the zip; the official validator passes it over",
+        "zip -d OUT.zip '__MACOSX/*' '*.DS_Store' '*Thumbs.db', or zip without them",
+    ),
+    Rule(
         "duplicate-entry",
         _ERROR,
         "an entry stands twice in the zip",

@@ -192,9 +192,16 @@ NAMES: tuple[BrokenZip, ...] = (
     BrokenZip(
         "a folder of macOS",
         "mono_flame_avatar",
-        "unexpected-entry",
+        "leftover-entry",
         "__MACOSX/._393",
         _others("__MACOSX/", "__MACOSX/._393", "393/.DS_Store"),
+    ),
+    BrokenZip(
+        "a folder of macOS among meshes",
+        "svfr",
+        "unexpected-entry",
+        "__MACOSX/._017",
+        _meshes(POSED[0], "__MACOSX/._017"),
     ),
     BrokenZip(
         "a train camera",

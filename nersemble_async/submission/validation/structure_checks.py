@@ -14,7 +14,7 @@ from nersemble_async.submission.entries import (
     submitted_subtasks,
 )
 from nersemble_async.submission.issues import SubmissionIssue
-from nersemble_async.submission.rules import breach
+from nersemble_async.submission.rules import RULES, breach
 from nersemble_async.submission.validation.entry_names import (
     home_of,
     is_junk,
@@ -118,12 +118,14 @@ class _Judge:
             return None
         return self._junk(name) or self._elsewhere(name) or self._unexpected(name)
 
-    @staticmethod
-    def _junk(name: str) -> SubmissionIssue | None:
+    def _junk(self, name: str) -> SubmissionIssue | None:
+        """A warning only where the official validator does not list what it does not know."""
         if not is_junk(name):
             return None
-        fix = "zip -d OUT.zip '__MACOSX/*' '*.DS_Store' '*Thumbs.db', or zip without them"
         found = "a file that the system or a tool left there"
+        if not any(entry.subtask for entry in expected_entries(self._task).values()):
+            return breach("leftover-entry", name, found, "nothing")
+        fix = RULES["leftover-entry"].fix
         return breach("unexpected-entry", name, found, "nothing", fix=fix)
 
     def _elsewhere(self, name: str) -> SubmissionIssue | None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nersemble_async.benchmark.spec import TASKS, Task
 from nersemble_async.submission.entries import expected_entries
-from nersemble_async.submission.issues import SubmissionIssue
+from nersemble_async.submission.issues import Severity, SubmissionIssue
 from nersemble_async.submission.validation.structure_checks import check_structure
 from nersemble_async.submission.zips.zip_entries import ZipEntry
 from tests.support.broken_zips import POSED, SHORT_TIMESTEP, marks, neutral
@@ -201,9 +201,16 @@ def test_a_zip_that_windows_wrote_with_backslashes_is_told_how_to_mend_it() -> N
     "name", ["__MACOSX/388/._GLASSES", ".DS_Store", "388/.DS_Store", "Thumbs.db", "388/desktop.ini"]
 )
 def test_what_systems_leave_behind_comes_with_a_command(name: str) -> None:
-    (issue,) = issues("nvs", name, *NVS)
-    assert issue.rule == "unexpected-entry"
-    assert issue.fix.startswith("zip -d")
+    for found in (issues("nvs", name), issues("svfr", name)):
+        issue = next(issue for issue in found if issue.entry == name)
+        assert issue.fix.startswith("zip -d")
+    assert rules("nvs", name, *NVS) == {name: "leftover-entry"}
+    assert rules("svfr", name, *POSED) == {name: "unexpected-entry"}
+
+
+def test_a_zip_of_videos_that_finder_made_is_valid() -> None:
+    found = issues("nvs", *NVS, "__MACOSX/", "__MACOSX/388/._GLASSES", "388/.DS_Store")
+    assert {issue.severity for issue in found} == {Severity.WARNING}
 
 
 PIECES = st.sampled_from(["388", "017", "GLASSES", "cam_222200046.mp4", "..", "", "0" * 5000, "ä"])

@@ -138,6 +138,8 @@ def preview(  # noqa: PLR0917 -- an option each; typer passes them by keyword
 
         if overlay != "auto" and overlay not in list(Overlay):
             raise ConfigurationError(f"--overlay {overlay}: it is auto, {', '.join(Overlay)}")
+        if out is not None and out.suffix.lower() != ".png":
+            raise ConfigurationError(f"{out}: the picture is a PNG; give it a name with .png")
         asked = _Asked(
             participants=tuple(participant) if participant else None,
             serials=tuple(serial) if serial else None,

@@ -81,6 +81,7 @@ def test_a_submission_under_its_own_name(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("nvs/388/GLASSES", "a.jpg"), "a.jpg: the picture is a PNG"),
         (("nvs/388",), "names no sequence"),
         (("nvs/388/GLASSES", "--participant", "388"), "is for submissions"),
         (("nothing.zip",), "there is no file nothing.zip"),

@@ -7,7 +7,7 @@ import typer
 
 from nersemble_async.cli import options
 from nersemble_async.cli.output import OutputFormat
-from nersemble_async.cli.submission_options import SubmittedTask, chosen_task
+from nersemble_async.cli.submission_options import Metadata, SubmittedTask, chosen_task
 
 INTERRUPTED_MESSAGE = "interrupted; run the same command again with --resume to go on"
 
@@ -36,18 +36,6 @@ Target = Annotated[
         help="The submission to write; an older one stays until the new one is complete.",
         dir_okay=False,
         callback=_zip,
-        show_default=False,
-    ),
-]
-Metadata = Annotated[
-    Path | None,
-    typer.Option(
-        "--metadata",
-        metavar="FILE",
-        help="The task's metadata.json.  [default: the data folder's, else the server's]",
-        exists=True,
-        dir_okay=False,
-        readable=True,
         show_default=False,
     ),
 ]

@@ -13,7 +13,7 @@ import anyio.from_thread
 from nersemble_async.benchmark.spec import BENCHMARKS, Task
 from nersemble_async.cli.pack_report import Packing, begin_lines, tell_end
 from nersemble_async.cli.tally import Progress, Tally
-from nersemble_async.cli.wording import Line
+from nersemble_async.cli.wording import Line, reason_in_words
 from nersemble_async.data_managers.submission_metadata import obtain_metadata
 from nersemble_async.errors import (
     ConfigurationError,
@@ -229,7 +229,7 @@ class PackJob:
             try:
                 do(count)
             except DecodeError as error:
-                packing.failures.append((error.path, _reason(error)))
+                packing.failures.append((error.path, reason_in_words(error)))
             except InvalidPredictionError as error:
                 packing.failures.append((path, str(error).removeprefix(f"{path}: ")))
             except OSError as error:
@@ -259,7 +259,3 @@ class PackJob:
                 yield path, partial(pack_mesh, writer, folder, checked.source)
             else:
                 yield path, partial(pack_video, writer, folder, checked)
-
-
-def _reason(error: DecodeError) -> str:
-    return error.reason if error.frame is None else f"frame {error.frame}: {error.reason}"

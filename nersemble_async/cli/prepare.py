@@ -12,7 +12,7 @@ from nersemble_async.cli import options
 from nersemble_async.cli.output import OutputFormat
 from nersemble_async.cli.sequence_target import parse_target
 from nersemble_async.cli.tally import Progress, Tally
-from nersemble_async.cli.wording import Line, bytes_in_words
+from nersemble_async.cli.wording import Line, bytes_in_words, reason_in_words
 from nersemble_async.errors import (
     ConfigurationError,
     DecodeError,
@@ -275,6 +275,4 @@ async def _fill(session: "Session", preparation: "Preparation") -> None:
 
 def _reason(error: DecodeError | FileNotFoundError) -> str:
     """Without the path, which stands before it; of the error that tells how to fetch, all."""
-    if not isinstance(error, DecodeError):
-        return str(error)
-    return error.reason if error.frame is None else f"frame {error.frame}: {error.reason}"
+    return reason_in_words(error) if isinstance(error, DecodeError) else str(error)

@@ -1,5 +1,6 @@
-"""What the commands about submissions share: the task, by its name, as a typer annotation."""
+"""What the commands about submissions share, as typer annotations: the task, its metadata."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,5 +23,17 @@ SubmittedTask = Annotated[
     str,
     typer.Argument(
         metavar="TASK", help=f"{', '.join(TASKS)}.", callback=_known, show_default=False
+    ),
+]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(
+        "--metadata",
+        metavar="FILE",
+        help="The task's metadata.json.  [default: the data folder's, else the server's]",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        show_default=False,
     ),
 ]

@@ -9,7 +9,7 @@ import typer
 from nersemble_async.benchmark.layout import Task
 from nersemble_async.cli import options
 from nersemble_async.cli.output import OutputFormat, open_output
-from nersemble_async.cli.submission_options import SubmittedTask, chosen_task
+from nersemble_async.cli.submission_options import Metadata, SubmittedTask, chosen_task
 from nersemble_async.cli.tally import Progress, Tally
 from nersemble_async.errors import ConfigurationError, MetadataError
 from nersemble_async.fetch.progress import ExitCode
@@ -31,18 +31,6 @@ Zip = Annotated[
     typer.Argument(
         metavar="ZIP",
         help="The submission.",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        show_default=False,
-    ),
-]
-Metadata = Annotated[
-    Path | None,
-    typer.Option(
-        "--metadata",
-        metavar="FILE",
-        help="The task's metadata.json.  [default: the data folder's, else the server's]",
         exists=True,
         dir_okay=False,
         readable=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nersemble_async.errors import FetchError, MissingBenchmarkUrlError
+from nersemble_async.errors import DecodeError, FetchError, MissingBenchmarkUrlError
 from nersemble_async.fetch.progress import EvidenceGrade, ExitCode, Outcome
 
 if TYPE_CHECKING:
@@ -193,3 +193,8 @@ def reason_of(error: Exception | None) -> str:
 def visible(text: str) -> str:
     """A file's name may hold what moves a terminal's cursor, or is no character at all."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def reason_in_words(error: DecodeError) -> str:
+    """Without the path, which stands before it."""
+    return error.reason if error.frame is None else f"frame {error.frame}: {error.reason}"

@@ -38,6 +38,8 @@ class ExpectedEntry:
     """SVFR: posed or neutral."""
     optional: bool
     """Landmarks: a complete submission may lack them."""
+    landmarks: str
+    """Of a mesh: the path of its landmarks; else empty."""
 
     @property
     def video(self) -> VideoKey:
@@ -69,10 +71,12 @@ def _entries(
     else:
         names = spec.submission_sequences[participant_id]
         places = [(name, serial, None) for name in names for serial in spec.submission_serials]
+    of_mesh = [other for other in spec.submission_files if other.subtask == file.subtask]
+    of_mesh = [other for other in of_mesh if other.optional and other is not file]
     for sequence_name, serial, timestep in places:
-        path = file.path(participant_id, sequence_name, serial, timestep)
+        where = (participant_id, sequence_name, serial, timestep)
         yield ExpectedEntry(
-            path,
+            file.path(*where),
             file.kind,
             participant_id,
             sequence_name,
@@ -80,6 +84,7 @@ def _entries(
             timestep,
             file.subtask,
             file.optional,
+            landmarks=of_mesh[0].path(*where) if of_mesh else "",
         )
 
 
@@ -111,11 +116,10 @@ def mesh_entries(
     if image_key not in keys:
         _check("image", image_key.to_key(), [key.to_key() for key in keys], spec)
     where = (participant_id, image_key.sequence_name, image_key.serial, image_key.timestep)
+    (file,) = (f for f in spec.submission_files if f.subtask == subtask and not f.optional)
     expected = expected_entries(spec.task)
-    mesh, landmarks = (
-        expected[file.path(*where)] for file in spec.submission_files if file.subtask == subtask
-    )
-    return mesh, landmarks
+    mesh = expected[file.path(*where)]
+    return mesh, expected[mesh.landmarks]
 
 
 def _check(kind: str, name: object, known: Iterable[object], spec: BenchmarkSpec) -> None:

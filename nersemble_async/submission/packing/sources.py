@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
 from types import MappingProxyType
 
 from nersemble_async.benchmark.metadata import TaskMetadata
@@ -201,26 +200,12 @@ def _convert(unit: _Unit) -> str:
     return f"a file of this kind cannot be packed: write {' or '.join(_SUFFIXES[kind])}"
 
 
-@cache
-def _landmarks_of(task: Task) -> Mapping[str, str]:
-    """By the path of a mesh that of its landmarks."""
-    entries = expected_entries(task).values()
-    files = {
-        (entry.video, entry.timestep, entry.subtask, entry.kind): entry.path for entry in entries
-    }
-    return {
-        path: files[entry.video, entry.timestep, entry.subtask, FileKind.NPY]
-        for path, entry in expected_entries(task).items()
-        if entry.kind is FileKind.PLY
-    }
-
-
 def _join_landmarks(
     task: Task, sources: dict[str, PackSource], claims: Mapping[str, object]
 ) -> Iterator[SourceProblem]:
     """Tell each mesh of its landmarks; landmarks without one are a problem."""
-    for mesh, landmarks in _landmarks_of(task).items():
-        marks = sources.get(landmarks)
+    for mesh, entry in expected_entries(task).items():
+        marks = sources.get(entry.landmarks)
         if marks is None:
             continue
         if mesh in sources:

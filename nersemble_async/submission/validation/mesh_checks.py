@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nersemble_async.benchmark.layout import FileKind
-from nersemble_async.benchmark.spec import BENCHMARKS
 from nersemble_async.errors import DecodeError
 from nersemble_async.formats.mesh.landmarks import parse_landmarks
 from nersemble_async.formats.mesh.merged_vertices import (
@@ -183,16 +181,6 @@ def _of_size(look: _Look) -> Iterator[SubmissionIssue]:
     )
 
 
-def landmarks_path(mesh: ExpectedEntry) -> str:
-    """Where the landmarks of a mesh belong, inside the zip."""
-    return next(
-        file.path(mesh.participant_id, mesh.sequence_name, mesh.serial, mesh.timestep)
-        for spec in BENCHMARKS.values()
-        for file in spec.submission_files
-        if file.subtask == mesh.subtask and file.kind is FileKind.NPY
-    )
-
-
 def _of_topology(
     entry: ExpectedEntry, n_vertices: int, seen: MergedCounts | None, *, has_landmarks: bool
 ) -> Iterator[SubmissionIssue]:
@@ -200,7 +188,7 @@ def _of_topology(
     n_seen = n_vertices if seen is None else seen.n_vertices
     official: Official = None
     if seen is not None and n_seen != FLAME_VERTICES and not has_landmarks:
-        official = (f"missing_{entry.subtask}_landmarks", landmarks_path(entry))
+        official = (f"missing_{entry.subtask}_landmarks", entry.landmarks)
     is_flame, seems_flame = n_vertices == FLAME_VERTICES, n_seen == FLAME_VERTICES
     if is_flame != seems_flame and not (is_flame and has_landmarks):
         yield breach(
@@ -213,7 +201,7 @@ def _of_topology(
             official=official,
         )
     elif not is_flame and not has_landmarks:
-        path = landmarks_path(entry)
+        path = entry.landmarks
         yield breach(
             "missing-landmarks",
             path,
@@ -231,7 +219,7 @@ def _of_landmarks(
 ) -> Iterator[SubmissionIssue]:
     if data is None:
         return
-    path = landmarks_path(entry)
+    path = entry.landmarks
     expected = "float (7, 3), finite"
     try:
         landmarks = parse_landmarks(data, path)

@@ -13,7 +13,6 @@ from nersemble_async.submission.validation.validation_run import (
     ValidationRun,
     issue_of_entry,
     issue_of_fault,
-    landmarks_of,
 )
 from nersemble_async.submission.zips.zip_entries import EntryError
 
@@ -39,7 +38,7 @@ def _look_at(run: ValidationRun, entry: ExpectedEntry) -> MeshFindings | None:
     content = _read(run, entry.path)
     if content is None or entry.kind is not FileKind.PLY:
         return None
-    path = landmarks_of(entry.path)
+    path = entry.landmarks
     landmarks = _read(run, path) if path in run.places else None
     is_told = path in run.places and landmarks is None  # what is wrong with their bytes
     elsewhere = run.structure.elsewhere

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nersemble_async.benchmark.metadata import TaskMetadata
-from nersemble_async.benchmark.spec import FileKind, Task
+from nersemble_async.benchmark.spec import Task
 from nersemble_async.submission.entries import ExpectedEntry, expected_entries
 from nersemble_async.submission.issues import SubmissionIssue
 from nersemble_async.submission.rules import breach
@@ -45,10 +45,9 @@ class ValidationRun:
 
     def units(self) -> Iterator[ExpectedEntry]:
         """What is looked at one by one: videos, meshes with their landmarks, landmarks alone."""
-        for path, entry in expected_entries(self.task).items():
-            alone = entry.kind is not FileKind.NPY or mesh_of(path) not in self.places
-            if path in self.places and alone:
-                yield entry
+        there = [e for path, e in expected_entries(self.task).items() if path in self.places]
+        with_mesh = {entry.landmarks for entry in there}
+        yield from (entry for entry in there if entry.path not in with_mesh)
 
     def add(self, entry: ExpectedEntry, issues: Iterable[SubmissionIssue]) -> None:
         """What was found in an entry; the official validator does not look where it lies."""
@@ -75,20 +74,6 @@ class ValidationRun:
         if self.metadata is None:
             return None
         return self.metadata.n_frames(entry.participant_id, entry.sequence_name)
-
-
-def mesh_of(landmarks_path: str) -> str:
-    """The path of the mesh that landmarks belong to."""
-    return landmarks_path.replace("/landmarks_", "/mesh_").replace(
-        f".{FileKind.NPY}", f".{FileKind.PLY}"
-    )
-
-
-def landmarks_of(mesh_path: str) -> str:
-    """The path of the landmarks that belong to a mesh."""
-    return mesh_path.replace("/mesh_", "/landmarks_").replace(
-        f".{FileKind.PLY}", f".{FileKind.NPY}"
-    )
 
 
 def issue_of_entry(error: EntryError, path: str) -> SubmissionIssue:

@@ -16,7 +16,7 @@ import trimesh
 from nersemble_async.formats.mesh.landmarks import landmarks_bytes
 from nersemble_async.formats.mesh.ply import ply_bytes
 from nersemble_async.submission.entries import ExpectedEntry, expected_entries
-from nersemble_async.submission.validation.mesh_checks import check_mesh_entry, landmarks_path
+from nersemble_async.submission.validation.mesh_checks import check_mesh_entry
 from nersemble_async.submission.writing.mesh_predictions import mesh_files
 from tests.support.official import run_official
 from tests.support.ply_files import Column, Table, add_texture, encoded, exported_ply, sphere_mesh
@@ -84,7 +84,7 @@ def test_the_official_reader_loads_what_the_writer_writes_to_the_bit(tmp_path: P
         contents[entry.path] = files.ply
         digests = [sha(given.astype(np.float64)), sha(faces)]
         if landmarks is not None and files.landmarks is not None:
-            contents[landmarks_path(entry)] = files.landmarks
+            contents[entry.landmarks] = files.landmarks
             digests.append(sha(landmarks))
         place = (entry.participant_id, entry.sequence_name, entry.timestep, entry.serial)
         entries.append((*place, landmarks is not None))
@@ -200,7 +200,7 @@ def test_the_official_validator_lists_what_ours_says_it_does(tmp_path: Path) -> 
         contents = {entry.path: MESHES[mesh]}
         given = LANDMARKS[landmarks]
         if given is not None:
-            contents[landmarks_path(entry)] = given
+            contents[entry.landmarks] = given
         paths.append(write_zip(tmp_path / f"{number}.zip", contents))
     results = run_official(VALIDATE, paths)
     assert len([result for result in results if result]) > 20

@@ -29,6 +29,7 @@ from nersemble_async.cli.wording import (
     LISTED_FAILURES,
     Line,
     bytes_in_words,
+    counted,
     files_in_words,
     seconds_in_words,
     visible,
@@ -127,7 +128,7 @@ def begin_lines(packing: Packing) -> Iterator[Line]:
         count = files_in_words(len(packing.plan.ignored))
         yield Line(f"  ignored: {count}, {'such as ' if more else ''}{told}", "dim")
     if packing.problems:
-        yield Line(f"{_count(len(packing.problems), 'problem')} in {packing.source}:", "bad")
+        yield Line(f"{counted(len(packing.problems), 'problem')} in {packing.source}:", "bad")
         told_of = packing.problems[:LISTED_FAILURES]
         yield from (Line(f"  {visible(p.path)}: {visible(p.reason)}", "bad") for p in told_of)
         if len(packing.problems) > len(told_of):
@@ -157,12 +158,12 @@ def _found_lines(packing: Packing) -> Iterator[Line]:
     if BENCHMARKS[packing.task].submission_rate is None:
         n_marks = len(packing.checked) - len(predictions)
         marks = f", {n_marks:,} with landmarks" if n_marks else ""
-        yield Line(f"{_count(len(predictions), 'mesh')} in {packing.source}{marks}")
+        yield Line(f"{counted(len(predictions), 'mesh')} in {packing.source}{marks}")
     else:
         n_frames = sum(one.n_frames for one in predictions)
         how = "".join(f", {count:,} {way}" for way, count in ways.items())
-        videos = _count(len(predictions), "video")
-        yield Line(f"{videos}, {_count(n_frames, 'frame')} in {packing.source}{how}")
+        videos = counted(len(predictions), "video")
+        yield Line(f"{videos}, {counted(n_frames, 'frame')} in {packing.source}{how}")
     if packing.nothing_to_resume:
         yield Line("  there is nothing to go on with: all of it is packed", "dim")
     if packing.resumed:
@@ -173,7 +174,7 @@ def _missing_lines(packing: Packing) -> Iterator[Line]:
     paths = [entry.path for entry in packing.missing]
     told = ", ".join(paths[:_LISTED_MISSING])
     more = f" and {len(paths) - _LISTED_MISSING:,} more" if len(paths) > _LISTED_MISSING else ""
-    yield Line(f"{_count(len(paths), 'prediction')} missing: {told}{more}", "bad")
+    yield Line(f"{counted(len(paths), 'prediction')} missing: {told}{more}", "bad")
 
 
 def tell_end(session: Session, packing: Packing, code: ExitCode) -> ExitCode:
@@ -234,7 +235,7 @@ def _warnings(packing: Packing) -> Sequence[SubmissionIssue]:
 
 def _end_lines(packing: Packing, size_bytes: int | None, code: ExitCode) -> Iterator[Line]:
     if packing.failures:
-        yield Line(f"{_count(len(packing.failures), 'prediction')} could not be packed:", "bad")
+        yield Line(f"{counted(len(packing.failures), 'prediction')} could not be packed:", "bad")
         yield from _failure_lines(packing.failures)
     if packing.report is not None and size_bytes is not None:
         yield from _written_lines(packing, packing.report, size_bytes)
@@ -243,7 +244,7 @@ def _end_lines(packing: Packing, size_bytes: int | None, code: ExitCode) -> Iter
     if packing.partial is None or not n_there:
         yield Line(f"Not written: {packing.target}; {_what_to_do(packing, code)}", "strong")
         return
-    kept = f"{n_there:,} of {_count(len(packing.predictions), 'prediction')} are kept"
+    kept = f"{n_there:,} of {counted(len(packing.predictions), 'prediction')} are kept"
     yield Line(f"Not complete: {kept} in {packing.partial}", "strong")
     if code is not ExitCode.INTERRUPTED:  # then the session tells it
         yield Line(f"  {_what_to_do(packing, code)} with --resume", "strong")
@@ -285,7 +286,7 @@ def _written_lines(packing: Packing, report: SubmissionReport, size_bytes: int) 
     what = f"{packing.target} ({files_in_words(report.n_entries)}, {bytes_in_words(size_bytes)})"
     took = f" in {seconds_in_words(packing.seconds)}" if packing.packed else ""
     if packing.missing:
-        lacking = _count(len(packing.missing), "prediction")
+        lacking = counted(len(packing.missing), "prediction")
         yield Line(f"Written{took}, but not to be submitted: {what} lacks {lacking}", "warn")
         return
     verdict = ", but look at the warnings" if report.warnings else ", and valid"
@@ -293,8 +294,3 @@ def _written_lines(packing: Packing, report: SubmissionReport, size_bytes: int) 
     yield Line(f"  next: look at it (nersemble-async preview {packing.target})")
     yield Line(f"  then hand it in at {SUBMISSION_PAGE}")
     yield Line("  (10 submissions for each task, at least 2 hours apart)", "dim")
-
-
-def _count(number: int, word: str) -> str:
-    plural = "" if number == 1 else "es" if word.endswith("sh") else "s"
-    return f"{number:,} {word}{plural}"

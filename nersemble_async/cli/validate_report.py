@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nersemble_async.cli.report import Document, document_head
-from nersemble_async.cli.wording import Line, visible
+from nersemble_async.cli.wording import Line, counted, visible
 from nersemble_async.fetch.progress import ExitCode
 from nersemble_async.submission.issues import Severity
 from nersemble_async.submission.rules import RULES
@@ -115,8 +115,8 @@ def _told(issue: SubmissionIssue) -> str:
 
 
 def _verdict(report: SubmissionReport, *, strict: bool) -> Line:
-    counts = f"{_count(len(report.errors), 'error')}, {_count(len(report.warnings), 'warning')}"
-    where = f"{report.path} ({_count(report.n_entries, 'file')}, {report.task})"
+    counts = f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
+    where = f"{report.path} ({counted(report.n_entries, 'file')}, {report.task})"
     if not is_valid(report, strict=strict):
         how = " (--strict: warnings count)" if report.valid else ""
         return Line(f"Not valid: {counts} in {where}{how}", "bad")
@@ -131,10 +131,6 @@ def _has_videos(report: SubmissionReport) -> bool:
     from nersemble_async.benchmark.spec import BENCHMARKS  # noqa: PLC0415 -- only here
 
     return BENCHMARKS[report.task].submission_rate is not None
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def rule_lines() -> Iterator[Line]:

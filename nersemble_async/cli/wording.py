@@ -87,9 +87,15 @@ def seconds_in_words(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
 
 
+def counted(number: int, word: str) -> str:
+    """Such as ``1 mesh`` or ``1,200 meshes``."""
+    plural = "" if number == 1 else "es" if word.endswith("sh") else "s"
+    return f"{number:,} {word}{plural}"
+
+
 def files_in_words(count: int) -> str:
     """``1`` → ``1 file``, ``3651`` → ``3,651 files``."""
-    return f"{count:,} file{'' if count == 1 else 's'}"
+    return counted(count, "file")
 
 
 def retries_in_words(count: int) -> str:

@@ -196,10 +196,8 @@ class _Judge:
 
     def _lacking(self, entry: ExpectedEntry) -> tuple[str, str]:
         """Found, expected."""
-        folder = entry.path.rpartition("/")[0]
-        landmarks = f"{folder}/landmarks_{entry.subtask}.npy"
-        alone = landmarks in self._present
-        return (f"only {landmarks}" if alone else "nothing"), _KIND_WORDS[entry.kind]
+        alone = entry.landmarks in self._present
+        return (f"only {entry.landmarks}" if alone else "nothing"), _KIND_WORDS[entry.kind]
 
 
 def _official(
